@@ -1,0 +1,1 @@
+"""Load Mixpanel from any Singer tap."""
