@@ -1,0 +1,174 @@
+"""Where do rejected records go, so that nothing is lost and a mended cause can be replayed?"""
+
+import errno
+import os
+import re
+import threading
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import msgspec
+
+from target_mixpanel.errors import DeadLetterError, printable
+from target_mixpanel.model import Rejection
+
+_UNSAFE_IN_A_FILE_NAME: Final = re.compile(r"[^A-Za-z0-9._-]")
+_STREAM_NAME_MAX_CHARS: Final = 100
+_FLAGS: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+
+DEAD_LETTER_MARK: Final = "dead_letter"
+"""A key of the SCHEMA lines in these files, so that a replay knows a torn last line for what it is:
+one that was never confirmed."""
+
+
+class _File(msgspec.Struct):
+    descriptor: int
+    schema_line: bytes
+
+
+class DeadLetters:
+    """
+    Append rejections to files of Singer messages, one file a stream.
+
+    Each holds the SCHEMA, then the RECORDs as they came, each with a `rejection` object, so that
+    the file is an input for the same command. A line is written whole or not at all; when
+    `write` returns, it is on the disk. Several threads may call it: one lock guards the files.
+    """
+
+    def __init__(self, folder: Path, run_id: str) -> None:
+        """
+        Make *folder* if there is none.
+
+        Raises:
+            DeadLetterError: It cannot be written to.
+        """
+        self._folder = folder
+        self._run_id = run_id
+        self._files: dict[str, _File] = {}
+        self._lock = threading.Lock()
+        try:
+            _make_folder(folder)
+        except OSError as error:
+            raise _failure(folder, error) from None
+
+    def write(self, stream: str, schema_line: bytes, rejections: Iterable[Rejection]) -> Path:
+        """
+        Append *rejections* of *stream* and wait until they are on the disk.
+
+        Args:
+            stream: The stream's name, as the tap has it.
+            schema_line: The SCHEMA message that the records came under, as it came.
+            rejections: Each with its RECORD message as it came.
+
+        Returns:
+            The file.
+
+        Raises:
+            DeadLetterError: They are not all on the disk; the run must end.
+        """
+        path = self._path(stream)
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        lines = b"".join(_record_line(rejection, at) for rejection in rejections)
+        with self._lock:
+            try:
+                file = self._open(path, stream)
+                if file.schema_line != schema_line:
+                    lines = _schema_line(schema_line) + lines
+                _append(file.descriptor, lines)
+                file.schema_line = schema_line
+            except OSError as error:
+                raise _failure(path, error) from None
+        return path
+
+    def _path(self, stream: str) -> Path:
+        safe = _UNSAFE_IN_A_FILE_NAME.sub("_", stream)[:_STREAM_NAME_MAX_CHARS]
+        if safe != stream or safe.startswith("."):
+            # Two names must not meet in one file.
+            digest = sha256(stream.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+            safe = f"{safe.lstrip('.')}-{digest}"
+        return self._folder / f"{safe}-{self._run_id}.singer"
+
+    def _open(self, path: Path, stream: str) -> _File:
+        file = self._files.get(stream)
+        if file is None:
+            file = self._files[stream] = _File(os.open(path, _FLAGS, 0o600), b"")
+            folder = os.open(self._folder, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(folder)  # or a crash could lose the file's name
+            finally:
+                os.close(folder)
+        return file
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for file in self._files.values():
+            os.close(file.descriptor)
+        self._files.clear()
+
+
+def _make_folder(folder: Path) -> None:
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.is_symlink():
+        raise OSError(errno.ELOOP, "is a symbolic link")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def _append(descriptor: int, lines: bytes) -> None:
+    """Write *lines* whole and to the disk, or leave the file as it was."""
+    before = os.fstat(descriptor).st_size
+    try:
+        rest = memoryview(lines)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        os.fsync(descriptor)
+    except OSError:
+        os.ftruncate(descriptor, before)
+        raise
+
+
+def _schema_line(line: bytes) -> bytes:
+    return _with_key(line, DEAD_LETTER_MARK, b"true")
+
+
+def _record_line(rejection: Rejection, at: str) -> bytes:
+    flaw = rejection.flaw
+    note = {
+        "stage": flaw.stage,
+        "reason": flaw.reason,
+        "field": flaw.field,
+        "insert_id": rejection.insert_id,
+        "at": at,
+        "detail": flaw.detail,
+    }
+    given = {name: value for name, value in note.items() if value is not None}
+    return _with_key(rejection.record.line, "rejection", msgspec.json.encode(given))
+
+
+def _with_key(line: bytes, key: str, value: bytes) -> bytes:
+    """Add *key* to the JSON object *line* and touch nothing else in it."""
+    try:
+        message = msgspec.json.decode(line, type=dict[str, msgspec.Raw])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        # What JSON does not know (NaN) is kept as it came, too.
+        return line.rstrip().removesuffix(b"}") + b',"' + key.encode() + b'":' + value + b"}\n"
+    message[key] = msgspec.Raw(value)
+    return msgspec.json.encode(message) + b"\n"
+
+
+def _failure(path: Path, error: OSError) -> DeadLetterError:
+    return DeadLetterError(
+        f"dead_letter_path: {printable(str(path))} cannot be written "
+        f"({printable(error.strerror or type(error).__name__)}); nothing was set aside there",
+    )

@@ -1,0 +1,1 @@
+"""Rows → Mixpanel; knows HTTP, not Singer, and reports through two callbacks."""

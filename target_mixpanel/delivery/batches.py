@@ -1,0 +1,97 @@
+"""Which rows travel together in one request?"""
+
+import re
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from target_mixpanel.model import Row
+
+_NEWLINE_BYTES: Final = 1
+_LIMIT_IN_MESSAGE: Final = re.compile(r"limit of (\d{4,12}) bytes")
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """The rows of one request, in the order they were read."""
+
+    rows: Sequence[Row]
+    tag: Any
+    """What the caller needs to know again when the batch is settled; delivery never looks at it."""
+    closed_at: float
+    """When it was ready to go, in the builder's clock."""
+
+    def halves(self) -> tuple["Batch", "Batch"]:
+        """Return the batch as two of about the same number of rows; it has at least two."""
+        middle = len(self.rows) // 2
+        return (
+            Batch(self.rows[:middle], self.tag, self.closed_at),
+            Batch(self.rows[middle:], self.tag, self.closed_at),
+        )
+
+
+class SizeLimit:
+    """Uncompressed bytes of one request; Mixpanel may lower it. One lock guards the number."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self._lock = threading.Lock()
+
+    def learn(self, server_message: str) -> None:
+        """Use the limit that a 413's message names from now on, if it is lower."""
+        named = _LIMIT_IN_MESSAGE.search(server_message)
+        if named:
+            with self._lock:
+                self.max_bytes = min(self.max_bytes, int(named.group(1)))
+
+
+class BatchBuilder:
+    """Collect rows until a batch is full by rows or bytes, or old enough. For one thread."""
+
+    def __init__(
+        self,
+        tag: Any,
+        *,
+        max_rows: int,
+        size_limit: SizeLimit,
+        max_age_s: float,
+        clock: Callable[[], float],
+    ) -> None:
+        self._tag = tag
+        self._max_rows = max_rows
+        self._size_limit = size_limit
+        self._max_age_s = max_age_s
+        self._clock = clock
+        self._rows: list[Row] = []
+        self._bytes = 0
+        self.due_at: float | None = None
+        """When the rows so far must go out; None while there are none."""
+
+    def add(self, row: Row) -> Batch | None:
+        """
+        Take *row*; return the batch that is now full, if any.
+
+        A row larger than a batch travels alone, so that Mixpanel, not we, decides its fate.
+        """
+        size = len(row.body) + _NEWLINE_BYTES
+        full = None
+        if self._bytes + size > self._size_limit.max_bytes:
+            full = self.take()
+        if not self._rows:
+            self.due_at = self._clock() + self._max_age_s
+        self._rows.append(row)
+        self._bytes += size
+        if full is None and len(self._rows) >= self._max_rows:
+            full = self.take()
+        return full
+
+    def take(self) -> Batch | None:
+        """Return the rows so far as a batch, None if there are none."""
+        if not self._rows:
+            return None
+        batch = Batch(self._rows, self._tag, self._clock())
+        self._rows = []
+        self._bytes = 0
+        self.due_at = None
+        return batch

@@ -1,0 +1,114 @@
+"""How many requests may be in flight, and when may the next one start?"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import msgspec
+
+from target_mixpanel.stop import Stop
+
+_DECREASE: Final = 0.5
+_LEAST: Final = 1.0
+_BURST_S: Final = 1.0
+"""A paced run may catch up this much after a pause."""
+
+
+class Width(msgspec.Struct):
+    """
+    How wide the gate stands: pure arithmetic on the answers seen.
+
+    Additive increase, multiplicative decrease: wider by one request for each full round of good
+    answers, half as wide after an overload, at most once for all requests that were under way.
+    """
+
+    most: int
+    requests: float = 0.0
+    round: int = 0
+    """Counts the decreases: an answer to a request of an earlier round decreases nothing."""
+
+    def __post_init__(self) -> None:
+        self.requests = self.requests or float(self.most)
+
+    def good(self) -> None:
+        self.requests = min(self.requests + 1 / self.requests, float(self.most))
+
+    def overloaded(self, started_in_round: int) -> None:
+        if started_in_round == self.round:
+            self.requests = max(self.requests * _DECREASE, _LEAST)
+            self.round += 1
+
+
+class Pass(msgspec.Struct):
+    """A request's leave to be in flight."""
+
+    round: int
+
+
+class Gate:
+    """Bound the requests of the whole run: one stream's 429 slows all. A lock guards its state."""
+
+    def __init__(
+        self,
+        max_parallel_requests: int,
+        stop: Stop,
+        *,
+        max_events_per_second: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.width = Width(max_parallel_requests)
+        self._stop = stop
+        self._events_per_second = max_events_per_second
+        self._clock = clock
+        self._in_flight = 0
+        self._held_until = 0.0
+        self._paid_until = clock()
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def admission(self, events: int) -> Iterator[Pass]:
+        """
+        Wait until a request of *events* may start, and hold its place.
+
+        Raises:
+            TargetMixpanelError: The run is over.
+        """
+        with self._changed:
+            while (wait_s := self._wait_s()) > 0:
+                self._stop.raise_if_over()
+                self._changed.wait(min(wait_s, 0.5))
+            self._stop.raise_if_over()
+            self._in_flight += 1
+            self._pay(events)
+            leave = Pass(self.width.round)
+        try:
+            yield leave
+        finally:
+            with self._changed:
+                self._in_flight -= 1
+                self._changed.notify_all()
+
+    def good(self) -> None:
+        """A request went well: let a little more through."""
+        with self._changed:
+            self.width.good()
+            self._changed.notify_all()
+
+    def overloaded(self, leave: Pass, hold_s: float = 0.0) -> None:
+        """The server has too much to do: halve, and let nothing start for *hold_s*."""
+        with self._changed:
+            self.width.overloaded(leave.round)
+            self._held_until = max(self._held_until, self._clock() + hold_s)
+
+    def _wait_s(self) -> float:
+        """Return how long to wait before looking again; 0 when the next may start."""
+        if self._in_flight >= int(self.width.requests):
+            return 0.5
+        return max(self._held_until, self._paid_until) - self._clock()
+
+    def _pay(self, events: int) -> None:
+        if self._events_per_second is not None:
+            earliest = self._clock() - _BURST_S
+            self._paid_until = max(self._paid_until, earliest) + events / self._events_per_second

@@ -1,0 +1,76 @@
+"""What Mixpanel's documentation allows, each number with its source and how we read it."""
+
+from typing import Final
+
+IMPORT_MAX_EVENTS: Final = 2_000
+"""Events in one /import request. https://developer.mixpanel.com/reference/import-events"""
+
+IMPORT_MAX_BYTES: Final = 9_500_000
+"""Uncompressed bytes of one /import request. The page says "10MB"; this holds under either reading
+of it (10^7 or 10 x 2^20), with room. https://developer.mixpanel.com/reference/import-events"""
+
+EVENT_MAX_BYTES: Final = 999_999
+"""Uncompressed JSON of one event. The page says less than "1MB", read as 10^6."""
+
+MAX_PROPERTIES: Final = 254
+"""Properties of an event: "fewer than 255" on the import page, "up to 255" elsewhere."""
+
+MAX_NESTED_KEYS: Final = 254
+"""Keys of a nested object: "fewer than 255" on the import page."""
+
+MAX_ARRAY_ITEMS: Final = 254
+"""Elements of an array: "fewer than 255" on the import page."""
+
+MAX_DEPTH: Final = 3
+"""Levels of nested objects below a property's name, by the import page."""
+
+NAME_MAX_CHARS: Final = 255
+"""Characters of an event's or property's name; Mixpanel truncates longer ones, which may merge two
+names into one. https://docs.mixpanel.com/docs/data-structure/events-and-properties"""
+
+DISTINCT_ID_MAX_CHARS: Final = 255
+"""Characters of a distinct_id, by the cloud-import guide; a truncated id would merge two users."""
+
+INSERT_ID_MAX_CHARS: Final = 36
+"""Characters of an $insert_id, of `[A-Za-z0-9-]`."""
+
+EARLIEST_TIME_MS: Final = 31_536_000_000
+"""1971-01-01T00:00:00Z, the earliest time /import takes, in ms since the epoch."""
+
+FUTURE_TOLERANCE_MS: Final = 3_600_000
+"""How far ahead of the server's clock a time may be: one hour."""
+
+MAX_SAFE_INTEGER: Final = 2**53
+"""Beyond it JSON readers that use doubles, Mixpanel's among them, lose digits."""
+
+MAX_SIGNIFICANT_DIGITS: Final = 17
+"""Of a decimal, what a double can hold."""
+
+RESERVED_IDS: Final = frozenset(
+    {
+        "00000000-0000-0000-0000-000000000000",
+        "anon",
+        "anonymous",
+        "nil",
+        "none",
+        "null",
+        "n/a",
+        "na",
+        "undefined",
+        "unknown",
+        "<nil>",
+        "0",
+        "-1",
+        "true",
+        "false",
+        "[]",
+        "{}",
+    },
+)
+"""Values that /import refuses as distinct_id and $insert_id; compared in lower case, as Mixpanel's
+own loaders do. https://developer.mixpanel.com/reference/import-events"""
+
+RESERVED_EVENT_PROPERTIES: Final = frozenset(
+    {"alias", "bucket", "distinct_id", "ip", "length", "time", "token"},
+)
+"""Property names with a meaning of their own, besides all that begin with `$` or `mp_`."""

@@ -1,0 +1,452 @@
+"""How do the parts make one run? Records in, settled records out; shared by every door."""
+
+import logging
+import secrets
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Final, Self
+
+import msgspec
+
+from target_mixpanel.checkpoints import CheckpointLedger
+from target_mixpanel.dead_letter import DeadLetters
+from target_mixpanel.delivery.batches import Batch, BatchBuilder, SizeLimit
+from target_mixpanel.delivery.client import Client
+from target_mixpanel.delivery.courier import Courier, Reports, RetryPolicy
+from target_mixpanel.delivery.endpoints import import_endpoint
+from target_mixpanel.delivery.gate import Gate
+from target_mixpanel.delivery.outbox import Outbox
+from target_mixpanel.errors import (
+    MissingKeyError,
+    RejectedRecordError,
+    StreamSchemaError,
+    listed,
+    printable,
+)
+from target_mixpanel.mapping.shape import StreamShape
+from target_mixpanel.model import Flaw, JsonObject, Record, Rejection, Row, Span
+from target_mixpanel.pipeline import Refused, StreamPipeline, TimeWindow
+from target_mixpanel.routing import specs_for
+from target_mixpanel.settings import Settings
+from target_mixpanel.stop import Stop
+from target_mixpanel.summary import StreamCounts, Summary
+
+logger = logging.getLogger("target-mixpanel")
+
+_REJECTIONS_HELD: Final = 1_000
+"""Rejections that wait to be written together: a disk confirms some hundred writes a second."""
+
+_EPOCHS_KEPT: Final = 16
+"""Compiled mappings of a stream that are kept: some taps alternate between two schemas."""
+
+
+class Loader:
+    """
+    One run: open it, load records, mark STATEs, `finish`.
+
+    All methods but the reports are for one thread, the reader's.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        stop: Stop,
+        *,
+        write_state: Callable[[bytes], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """
+        Args:
+            settings: The operator's.
+            stop: What ends every wait of the run.
+            write_state: Called with each STATE value that has become safe, in order, never twice
+                at once, from any thread.
+            clock: Monotonic seconds.
+        """
+        self.settings = settings
+        self.summary = Summary(clock)
+        self.ledger = CheckpointLedger()
+        self._stop = stop
+        self._write_state = write_state
+        self._clock = clock
+        self._streams: dict[str, Stream] = {}
+        self._resources = ExitStack()
+        self._size_limit = SizeLimit(settings.batch_size_bytes)
+        self._gate = Gate(
+            settings.max_parallel_requests,
+            stop,
+            max_events_per_second=settings.max_events_per_second,
+        )
+        self._outbox: Outbox | None = None
+        self._dead_letters: DeadLetters | None = None
+        self._settling = threading.Lock()
+        self._releasing = threading.Lock()
+        self._last_state: bytes | None = None
+
+    def open_stream(
+        self,
+        stream: str,
+        schema: JsonObject,
+        key_properties: Sequence[str],
+        schema_line: bytes,
+    ) -> "Stream":
+        """
+        Return the stream that takes records of this schema from now on.
+
+        What an earlier schema's records became is sent first.
+
+        Raises:
+            StreamSchemaError: The stream has no mapping, or mapping and schema do not fit.
+        """
+        opened = self._streams.get(stream)
+        if opened is None:
+            opened = self._streams[stream] = Stream(self, stream)
+        opened.use_schema(schema, tuple(key_properties), schema_line)
+        return opened
+
+    def checkpoint(self, state: bytes) -> None:
+        """Mark that *state*, a JSON text, covers everything loaded so far."""
+        self._write_dead_letters()
+        self.ledger.checkpoint(state)
+        self.release()
+
+    def tick(self) -> float | None:
+        """Send what has waited long enough; return the seconds until there is more to send."""
+        self._stop.raise_if_over()
+        self._write_dead_letters()
+        now = self._clock()
+        waits = [stream.send_due(now) for stream in self._streams.values()]
+        return min((wait for wait in waits if wait is not None), default=None)
+
+    def finish(self) -> None:
+        """
+        Send the rest, and wait until everything is settled and its STATE written.
+
+        Raises:
+            TargetMixpanelError: Not everything is.
+        """
+        for stream in self._streams.values():
+            stream.send_rest()
+        self._write_dead_letters()
+        if self._outbox is not None:
+            self._outbox.drain()
+        self._stop.raise_if_over()
+        self.summary.check_rates(self.settings.max_rejection_rate)
+        if self.settings.dry_run and self.settings.dead_letter_folder is None:
+            for stream in self._streams.values():
+                stream.fail_if_rejected()
+
+    def release(self) -> None:
+        """Write the newest STATE that has become safe, if there is one."""
+        with self._releasing:
+            state = self.ledger.release()
+            if state is None or state == self._last_state or self.settings.dry_run:
+                return
+            self._write_state(state)
+            self._last_state = state
+
+    def submit(self, batch: Batch) -> None:
+        """Send *batch*, or in a dry run count it as sent."""
+        if self._outbox is None:
+            self._settle(batch)
+        else:
+            self._outbox.submit(batch)
+
+    def builder(self, epoch: "Epoch") -> BatchBuilder:
+        """Return a collector of the rows that one of *epoch*'s mappings makes."""
+        return BatchBuilder(
+            epoch,
+            max_rows=self.settings.batch_size_rows,
+            size_limit=self._size_limit,
+            max_age_s=self.settings.batch_wait_limit_seconds,
+            clock=self._clock,
+        )
+
+    def set_aside(self, epoch: "Epoch", rejections: Sequence[Rejection]) -> None:
+        """
+        Count *rejections* and write them down; a dry run only counts.
+
+        Raises:
+            RejectedRecordError: There is nowhere to write them.
+            RejectionRateError: There are too many.
+        """
+        stream = epoch.stream
+        for rejection in rejections:
+            stream.note(rejection.flaw)
+        if self._dead_letters is not None:
+            self._dead_letters.write(stream.name, epoch.schema_line, rejections)
+        elif not self.settings.dry_run:
+            raise stream.rejection_error(rejections[0].flaw)
+        stream.counts.check_rate(self.settings.max_rejection_rate)
+
+    def _write_dead_letters(self) -> None:
+        for stream in self._streams.values():
+            stream.write_rejections()
+
+    def _settle(self, batch: Batch) -> None:
+        """Account for *batch*, of which every row is accepted or set aside. On any thread."""
+        stream = _epoch(batch).stream
+        spans: Counter[Span] = Counter()
+        accepted = 0
+        with self._settling:
+            for row in batch.rows:
+                record = row.record
+                record.rows_pending -= 1
+                if not record.rows_pending:
+                    spans[record.span] += 1
+                    accepted += not record.is_rejected
+        stream.counts.count_accepted(accepted)
+        stream.on_batch(len(batch.rows), self._clock() - batch.closed_at)
+        for span, records in spans.items():
+            self.ledger.settle(span, records)
+        self.release()
+
+    def _reject(self, batch: Batch, rejections: Sequence[Rejection]) -> None:
+        """Set aside what Mixpanel refused; a record of several rows once. On a sender's thread."""
+        with self._settling:
+            first = [rejection for rejection in rejections if not rejection.record.is_rejected]
+            for rejection in first:
+                rejection.record.is_rejected = True
+        if first:
+            self.set_aside(_epoch(batch), first)
+
+    @contextmanager
+    def _courier(self) -> Iterator[Courier]:
+        settings = self.settings
+        endpoint = import_endpoint(settings.url, settings.credentials)
+        with Client(endpoint, timeout_s=settings.request_timeout_seconds) as client:
+            yield Courier(
+                client,
+                self._gate,
+                self._stop,
+                Reports(self._settle, self._reject, _count_request),
+                host=settings.url,
+                retry=RetryPolicy(
+                    initial_s=settings.retry_initial_seconds,
+                    max_s=settings.retry_max_seconds,
+                    jitter_s=settings.retry_jitter_seconds,
+                    max_elapsed_s=settings.retry_max_elapsed_seconds,
+                ),
+                size_limit=self._size_limit,
+            )
+
+    def __enter__(self) -> Self:
+        settings = self.settings
+        if settings.dead_letter_folder is not None and not settings.dry_run:
+            letters = DeadLetters(settings.dead_letter_folder, _run_id())
+            self._dead_letters = self._resources.enter_context(letters)
+        if not settings.dry_run:
+            outbox = Outbox(self._courier, self._stop, senders=settings.max_parallel_requests)
+            self._outbox = self._resources.enter_context(outbox)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._resources.__exit__(kind, error, trace)
+
+
+class Epoch(msgspec.Struct, eq=False):
+    """A part of a stream under one SCHEMA."""
+
+    stream: "Stream"
+    schema_line: bytes
+    """The SCHEMA message as it came."""
+    pipeline: StreamPipeline | None = None
+    """None: the stream is skipped."""
+    builders: Sequence[BatchBuilder] = ()
+    """One for each of the stream's mappings."""
+
+
+class Stream:
+    """One stream of a run. For the reader's thread, but for what says otherwise."""
+
+    def __init__(self, loader: Loader, name: str) -> None:
+        self.name = name
+        self.counts: StreamCounts = loader.summary.stream(name)
+        self.on_batch: Callable[[int, float], None] = _ignore
+        """Told each settled batch's rows and the seconds it took, on the sender's thread."""
+        self._loader = loader
+        self._epoch = Epoch(self, b"")
+        self._epochs: dict[bytes, Epoch] = {}
+        self._rejections: list[Rejection] = []
+
+    def use_schema(
+        self,
+        schema: JsonObject,
+        key_properties: tuple[str, ...],
+        schema_line: bytes,
+    ) -> None:
+        """Take records of this schema from now on; `Loader.open_stream` says more."""
+        if schema_line == self._epoch.schema_line:
+            return
+        self.send_rest()
+        self.write_rejections()
+        if schema_line not in self._epochs:
+            if len(self._epochs) == _EPOCHS_KEPT:
+                self._epochs.pop(next(iter(self._epochs)))
+            self._epochs[schema_line] = self._compile(schema, key_properties, schema_line)
+        self._epoch = self._epochs[schema_line]
+
+    def load(self, values: JsonObject, line: bytes) -> None:
+        """
+        Take one record.
+
+        Args:
+            values: Its columns.
+            line: The RECORD message as it came.
+
+        Raises:
+            TargetMixpanelError: The run cannot go on.
+        """
+        self.counts.read += 1
+        pipeline = self._epoch.pipeline
+        if pipeline is None:
+            self.counts.filtered += 1
+            return
+        outcome = pipeline.run(values)
+        if isinstance(outcome, Refused):
+            self._reject(line, outcome)
+        elif not outcome:
+            self.counts.filtered += 1
+        else:
+            record = Record(line, self._loader.ledger.admit(), len(outcome))
+            for mapped in outcome:
+                row = Row(mapped.body, mapped.insert_id, record)
+                full = self._epoch.builders[mapped.destination].add(row)
+                if full is not None:
+                    self._loader.submit(full)
+
+    def refuse(self, line: bytes, flaw: Flaw) -> None:
+        """Take a record that could not even be read."""
+        self.counts.read += 1
+        self._reject(line, Refused(flaw))
+
+    def filter(self) -> None:
+        """Take a record that was filtered before it came here."""
+        self.counts.read += 1
+        self.counts.filtered += 1
+
+    def send_due(self, now: float) -> float | None:
+        """Send the batches that are old enough; return the seconds until the next one is."""
+        waits: list[float] = []
+        for builder in self._epoch.builders:
+            if builder.due_at is not None and builder.due_at <= now:
+                self._submit(builder)
+            if builder.due_at is not None:
+                waits.append(builder.due_at - now)
+        return min(waits, default=None)
+
+    def send_rest(self) -> None:
+        """Send every row that waits for company."""
+        for builder in self._epoch.builders:
+            self._submit(builder)
+
+    def write_rejections(self) -> None:
+        """Write down what was rejected here, and count it as settled."""
+        if not self._rejections:
+            return
+        rejections, self._rejections = self._rejections, []
+        self._loader.set_aside(self._epoch, rejections)
+        for rejection in rejections:
+            self._loader.ledger.settle(rejection.record.span)
+        self._loader.release()
+
+    def note(self, flaw: Flaw) -> None:
+        """Count a rejected record, and log it if it is the first of its kind. On any thread."""
+        if self.counts.count_rejected(flaw):
+            logger.warning("%s: first record rejected: %s", printable(self.name), _words(flaw))
+
+    def fail_if_rejected(self) -> None:
+        """End a dry run as the real one would end that has nowhere to set a record aside."""
+        if self.counts.rejections:
+            raise RejectedRecordError(
+                f"{printable(self.name)}: {self.counts.rejections:,} records were rejected, and "
+                "without dead_letter_path the first of them would end the run",
+            )
+
+    def rejection_error(self, flaw: Flaw) -> RejectedRecordError:
+        """Return what ends a run that has nowhere to set a record aside."""
+        kind = MissingKeyError if flaw.reason == "missing_key" else RejectedRecordError
+        return kind(
+            f"{printable(self.name)}: a record was rejected: {_words(flaw)}; mend the source or "
+            "the mapping, or set dead_letter_path to set such records aside and go on",
+        )
+
+    def _reject(self, line: bytes, refused: Refused) -> None:
+        record = Record(line, self._loader.ledger.admit(), 0, is_rejected=True)
+        self._rejections.append(Rejection(record, refused.flaw, refused.insert_id))
+        settings = self._loader.settings
+        is_fatal = settings.dead_letter_folder is None and not settings.dry_run
+        if is_fatal or len(self._rejections) >= _REJECTIONS_HELD:
+            self.write_rejections()
+
+    def _submit(self, builder: BatchBuilder) -> None:
+        batch = builder.take()
+        if batch is not None:
+            self._loader.submit(batch)
+
+    def _compile(
+        self,
+        schema: JsonObject,
+        key_properties: tuple[str, ...],
+        schema_line: bytes,
+    ) -> Epoch:
+        settings = self._loader.settings
+        specs = specs_for(self.name, settings.mappings)
+        if not specs:
+            if settings.unmapped_streams == "skip":
+                logger.info("%s: has no mapping and is skipped", printable(self.name))
+                return Epoch(self, schema_line)
+            raise StreamSchemaError(
+                f'streams: none matches the stream "{printable(self.name)}"; map it, deselect it '
+                "in the tap, or set unmapped_streams: skip",
+            )
+        shape = StreamShape(
+            stream=self.name,
+            schema=schema,
+            key_properties=key_properties,
+            is_schema_enforced=settings.validate_records,
+            takes_metadata=settings.add_record_metadata,
+            hash_key=None if settings.hash_key is None else settings.hash_key.encode(),
+        )
+        pipeline = StreamPipeline(specs, shape, TimeWindow(settings.since_ms, settings.until_ms))
+        if pipeline.left_out:
+            logger.info(
+                '%s: "*" leaves out %s; name what you need under properties',
+                printable(self.name),
+                listed(list(pipeline.left_out)),
+            )
+        epoch = Epoch(self, schema_line, pipeline)
+        epoch.builders = tuple(self._loader.builder(epoch) for _ in specs)
+        return epoch
+
+
+def _epoch(batch: Batch) -> Epoch:
+    epoch: Epoch = batch.tag
+    return epoch
+
+
+def _count_request(batch: Batch, body_bytes: int, is_retry: bool) -> None:  # noqa: FBT001
+    _epoch(batch).stream.counts.count_request(body_bytes=body_bytes, is_retry=is_retry)
+
+
+def _words(flaw: Flaw) -> str:
+    field = f'"{printable(flaw.field)}" ' if flaw.field else ""
+    return f"{field}{flaw.detail or ''} ({flaw.stage}: {flaw.reason})".strip()
+
+
+def _ignore(rows: int, seconds: float) -> None:
+    """Nobody wants to know."""
+
+
+def _run_id() -> str:
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"

@@ -1,0 +1,255 @@
+"""How does a record become an event?"""
+
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from target_mixpanel.errors import StreamSchemaError
+from target_mixpanel.limits import MAX_PROPERTIES, NAME_MAX_CHARS
+from target_mixpanel.mapping.flaws import UnmappableError, refuse
+from target_mixpanel.mapping.identity import InsertIdReader, id_text, insert_id_reader
+from target_mixpanel.mapping.paths import getter, resolve
+from target_mixpanel.mapping.shape import StreamShape
+from target_mixpanel.mapping.sources import (
+    Fetch,
+    choose_columns,
+    column_hasher,
+    fetch,
+    source_name,
+    top_level_columns,
+)
+from target_mixpanel.mapping.times import TimeReader, refuse_outside_window, time_reader
+from target_mixpanel.mapping.values import Converter, converter
+from target_mixpanel.model import JsonObject
+from target_mixpanel.specs import (
+    AllColumns,
+    Column,
+    Constant,
+    DistinctId,
+    EventSpec,
+    NamedProperties,
+    SimplifiedId,
+    Source,
+    StreamName,
+)
+
+Event: TypeAlias = JsonObject
+"""`{"event": name, "properties": {"time": ms, "$insert_id": …, "distinct_id": …, …}}`"""
+
+Property: TypeAlias = tuple[str, Any, Any, Converter | None]
+"""Property's name, column's name or getter, default, converter."""
+
+NO_LOCATION: Final = 0
+"""Sent as `ip` where none is mapped, so that the loader's own address never becomes a city."""
+
+_OWN_PROPERTIES: Final = 6
+"""time, $insert_id, distinct_id, $user_id, $device_id and ip count as properties, too."""
+
+_DEVICE_PREFIX: Final = "$device:"
+
+
+class EventPlan(msgspec.Struct, frozen=True):
+    """A stream's mapping compiled against its schema."""
+
+    name_event: Fetch
+    fetch_time: Fetch
+    time_name: str
+    read_time: TimeReader
+    identify: Callable[[JsonObject], JsonObject]
+    read_insert_id: InsertIdReader
+    fetch_ip: Fetch
+    constants: JsonObject
+    flat: tuple[Property, ...]
+    """Properties from a column of the record, by the column's name."""
+    nested: tuple[Property, ...]
+    """Properties from further down, by a getter."""
+    left_out: tuple[str, ...]
+    """Columns that "*" does not take though nobody excluded them."""
+
+    def map(self, record: JsonObject, now_ms: int) -> Event:
+        """
+        Return *record* as an event.
+
+        Raises:
+            UnmappableError: It has no event; its flaw says why.
+        """
+        event = self.name_event(record)
+        if type(event) is not str or not event or event.isspace():
+            refuse("missing_event", detail="is null, blank or no text")
+        insert_id = self.read_insert_id(record, event)
+        try:
+            value = self.fetch_time(record)
+            if value is None:
+                refuse("missing_time", self.time_name, "is null or missing")
+            time_ms = self.read_time(value, now_ms)
+            refuse_outside_window(time_ms, now_ms)
+            properties = {"time": time_ms, "$insert_id": insert_id}
+            properties.update(self.identify(record))
+            ip = self.fetch_ip(record)
+            properties["ip"] = NO_LOCATION if ip is None else ip
+            properties.update(self.constants)
+            self._add_columns(properties, record)
+        except UnmappableError as error:
+            error.insert_id = insert_id
+            raise
+        return {"event": event, "properties": properties}
+
+    def _add_columns(self, properties: JsonObject, record: JsonObject) -> None:
+        get = record.get
+        for name, column, default, convert in self.flat:
+            value = get(column)
+            if value is not None:
+                properties[name] = value if convert is None else convert(value)
+            elif default is not None:
+                properties[name] = default
+        for name, get_nested, default, convert in self.nested:
+            value = get_nested(record)
+            if value is not None:
+                properties[name] = value if convert is None else convert(value)
+            elif default is not None:
+                properties[name] = default
+
+
+def compile_events(spec: EventSpec, shape: StreamShape) -> EventPlan:
+    """
+    Compile *spec* against a stream's schema.
+
+    Raises:
+        StreamSchemaError: The mapping and the schema do not fit; the message says how to mend it.
+    """
+    place = spec.place
+    sources, left_out = _property_sources(spec, shape)
+    columns = [(name, source) for name, source in sources if isinstance(source, Column)]
+    compiled = [_property(name, column, spec, shape) for name, column in columns]
+    no_location: Source = Constant(NO_LOCATION)
+    return EventPlan(
+        name_event=_event_namer(spec, shape),
+        fetch_time=fetch(spec.time, shape, f"{place}.time"),
+        time_name=source_name(spec.time, "time"),
+        read_time=time_reader(spec.time_unit, spec.timezone),
+        identify=_identifier(spec, shape),
+        read_insert_id=insert_id_reader(spec, shape),
+        fetch_ip=fetch(spec.ip or no_location, shape, f"{place}.ip"),
+        constants={
+            name: source.value
+            for name, source in sources
+            if isinstance(source, Constant) and source.value is not None
+        },
+        flat=tuple(made for made in compiled if isinstance(made[1], str)),
+        nested=tuple(made for made in compiled if not isinstance(made[1], str)),
+        left_out=left_out,
+    )
+
+
+def _event_namer(spec: EventSpec, shape: StreamShape) -> Fetch:
+    match spec.event:
+        case StreamName():
+            return lambda _: shape.stream
+        case Constant() | Column() as source:
+            return fetch(source, shape, f"{spec.place}.event_from")
+
+
+def _identifier(spec: EventSpec, shape: StreamShape) -> Callable[[JsonObject], JsonObject]:
+    match spec.identity:
+        case DistinctId(source=source):
+            get = fetch(source, shape, f"{spec.place}.distinct_id")
+            field = source_name(source, "distinct_id")
+            return lambda record: {"distinct_id": id_text(get(record), field)}
+        case SimplifiedId(user=user, device=device):
+            return _simplified(user, device, shape, spec.place)
+
+
+def _simplified(
+    user: Source | None,
+    device: Source | None,
+    shape: StreamShape,
+    place: str,
+) -> Callable[[JsonObject], JsonObject]:
+    """Return both ids, with the distinct_id that Mixpanel derives, which its deduplication uses."""
+    nobody: Source = Constant(None)
+    get_user = fetch(user or nobody, shape, f"{place}.user_id")
+    get_device = fetch(device or nobody, shape, f"{place}.device_id")
+    user_field = source_name(user or nobody, "user_id")
+    device_field = source_name(device or nobody, "device_id")
+
+    def identify(record: JsonObject) -> JsonObject:
+        user_id, device_id = get_user(record), get_device(record)
+        if user_id is None and device_id is None:
+            refuse("missing_distinct_id", user_field, "and the device's id are null or missing")
+        user_text = "" if user_id is None else id_text(user_id, user_field)
+        device_text = "" if device_id is None else id_text(device_id, device_field)
+        device_text = device_text.removeprefix(_DEVICE_PREFIX)
+        ids = {"distinct_id": user_text}
+        if not user_text and device_text:
+            ids["distinct_id"] = f"{_DEVICE_PREFIX}{device_text}"
+        if user_text:
+            ids["$user_id"] = user_text
+        if device_text:
+            ids["$device_id"] = device_text
+        return ids
+
+    return identify
+
+
+def _property_sources(
+    spec: EventSpec,
+    shape: StreamShape,
+) -> tuple[tuple[tuple[str, Source], ...], tuple[str, ...]]:
+    """Return each property with its source, and the columns left out."""
+    match spec.properties:
+        case NamedProperties(sources=sources):
+            left_out: tuple[str, ...] = ()
+        case AllColumns(exclude=exclude):
+            taken, left_out = choose_columns(
+                shape,
+                exclude,
+                top_level_columns(_own_sources(spec)),
+                f"{spec.place}.exclude",
+            )
+            sources = tuple((name, Column((name,))) for name in taken)
+    most = MAX_PROPERTIES - _OWN_PROPERTIES
+    if len(sources) > most:
+        raise StreamSchemaError(
+            f"{spec.place}.properties: are {len(sources)}, and Mixpanel takes at most {most} "
+            "beside its own; name the columns you need",
+        )
+    for name, _ in sources:
+        if len(name) > NAME_MAX_CHARS:
+            raise StreamSchemaError(
+                f"{spec.place}.properties: a name has {len(name)} characters, and Mixpanel cuts "
+                f"names at {NAME_MAX_CHARS}; give it a shorter one in a map",
+            )
+    return sources, left_out
+
+
+def _own_sources(spec: EventSpec) -> list[Source | None]:
+    """Return the sources whose columns "*" does not take a second time."""
+    own: list[Source | None] = [spec.time, spec.ip]
+    if not isinstance(spec.event, StreamName):
+        own.append(spec.event)
+    match spec.identity:
+        case DistinctId(source=source):
+            own.append(source)
+        case SimplifiedId(user=user, device=device):
+            own += [user, device]
+    return own
+
+
+def _property(name: str, column: Column, spec: EventSpec, shape: StreamShape) -> Property:
+    place = f"{spec.place}.properties"
+    found = resolve(column.path, shape.schema, place)
+    convert = (
+        column_hasher(shape, place)
+        if column.is_hashed
+        else converter(
+            found.schema,
+            shape.schema,
+            spec.timezone,
+            found.name,
+            is_schema_enforced=shape.is_schema_enforced,
+        )
+    )
+    default = None if column.default is msgspec.UNSET else column.default
+    where = found.path[0] if len(found.path) == 1 else getter(found.path)
+    return name, where, default, convert

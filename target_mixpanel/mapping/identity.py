@@ -1,0 +1,205 @@
+"""Who did it, and how is a repeat known as such: distinct_id and $insert_id."""
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta, tzinfo
+from decimal import Context, Decimal
+from hashlib import blake2b
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from target_mixpanel.errors import StreamSchemaError
+from target_mixpanel.limits import DISTINCT_ID_MAX_CHARS, INSERT_ID_MAX_CHARS, RESERVED_IDS
+from target_mixpanel.mapping.flaws import refuse
+from target_mixpanel.mapping.paths import ResolvedColumn, getter, resolve, string_format
+from target_mixpanel.mapping.shape import StreamShape
+from target_mixpanel.mapping.times import instant, parse_iso
+from target_mixpanel.model import JsonObject
+from target_mixpanel.specs import EventSpec, KeyColumns, KeyProperties, VerbatimInsertId
+
+InsertIdReader: TypeAlias = Callable[[JsonObject, str], str]
+"""(record, its event's name) → $insert_id."""
+
+RECIPE_VERSION: Final = 1
+"""Part of every hashed $insert_id. A change here makes every repeat a new event: never change the
+recipe below without a new number, nor the number without a release that says so."""
+
+_DIGEST_BYTES: Final = 16
+_VERBATIM: Final = re.compile(rf"[A-Za-z0-9-]{{1,{INSERT_ID_MAX_CHARS}}}")
+_FINER_THAN_MICROSECONDS: Final = re.compile(r"[.,]\d{6}(\d*[1-9])")
+_MICROSECOND: Final = timedelta(microseconds=1)
+_EXACT: Final = Context(prec=5_000)
+"""Decimal arithmetic that does not round: the default context keeps 28 digits."""
+_MAX_PLAIN_DIGITS: Final = 40
+"""An exponent may be short and mean megabytes of digits; beyond this it stays an exponent."""
+_encode: Final = msgspec.json.Encoder(order="deterministic", decimal_format="string").encode
+
+
+def id_text(value: Any, field: str) -> str:
+    """
+    Return *value* as the text of a distinct_id; numbers are texts to Mixpanel.
+
+    The empty text is an id, too: that of events without a user.
+    """
+    if type(value) is str:
+        text = value
+    elif type(value) is int:
+        text = str(value)
+    elif type(value) is Decimal or type(value) is float:
+        text = _number_text(value)
+    elif value is None:
+        refuse("missing_distinct_id", field, "is null or missing, and the mapping has no default")
+    else:
+        refuse("invalid_distinct_id", field, "is neither a text nor a number")
+    if text.lower() in RESERVED_IDS:
+        refuse("invalid_distinct_id", field, "is an id that Mixpanel refuses", stage="limit")
+    if len(text) > DISTINCT_ID_MAX_CHARS:
+        refuse("invalid_distinct_id", field, "has more than 255 characters", stage="limit")
+    return text
+
+
+def insert_id_reader(spec: EventSpec, shape: StreamShape) -> InsertIdReader:
+    """
+    Compile how a stream's records get their $insert_id.
+
+    The recipe: BLAKE2b-128, in hex, of the JSON array [version, stream, event, keys], where a key
+    that is a date-time counts as its instant, and a number as its value, however they are spelled.
+
+    Raises:
+        StreamSchemaError: The schema has no such column.
+    """
+    place = f"{spec.place}.insert_id"
+    match spec.insert_id:
+        case VerbatimInsertId(path=path):
+            return _verbatim(resolve(path, shape.schema, place))
+        case KeyColumns(paths=paths):
+            return _hashed([resolve(path, shape.schema, place) for path in paths], spec, shape)
+        case KeyProperties() if shape.key_properties:
+            return _hashed(_resolve_key(shape, place), spec, shape)
+        case KeyProperties():
+            return _hashed_whole(shape.stream)
+
+
+def _resolve_key(shape: StreamShape, place: str) -> list[ResolvedColumn]:
+    try:
+        return [
+            resolve((name,), shape.schema, f"{place}: key_properties")
+            for name in shape.key_properties
+        ]
+    except StreamSchemaError as error:
+        raise StreamSchemaError(
+            f"{error}; the tap names a key that its own schema lacks, so set insert_id",
+        ) from None
+
+
+def _verbatim(column: ResolvedColumn) -> InsertIdReader:
+    get = getter(column.path)
+
+    def read(record: JsonObject, event: str) -> str:  # noqa: ARG001 (one signature for all recipes)
+        value = get(record)
+        text = str(value) if type(value) is int else value
+        if type(text) is not str or not _VERBATIM.fullmatch(text) or text.lower() in RESERVED_IDS:
+            refuse(
+                "invalid_insert_id",
+                column.name,
+                "is not 1 to 36 of A-Z, a-z, 0-9 and -; write the column as a list to hash it",
+                stage="limit",
+            )
+        return text
+
+    return read
+
+
+def _hashed(
+    columns: Sequence[ResolvedColumn],
+    spec: EventSpec,
+    shape: StreamShape,
+) -> InsertIdReader:
+    stream, timezone = shape.stream, spec.timezone
+    readers = [
+        (
+            getter(column.path),
+            column.name,
+            string_format(column.schema, shape.schema) == "date-time",
+        )
+        for column in columns
+    ]
+
+    def read(record: JsonObject, event: str) -> str:
+        keys = []
+        for get, name, is_time in readers:
+            value = get(record)
+            kind = type(value)
+            if kind is int:
+                keys.append(value)
+            elif kind is str:
+                keys.append(_canonical_time(value, timezone) if is_time else value)
+            else:
+                keys.append(_canonical_key(value, name, timezone))
+        return _digest([RECIPE_VERSION, stream, event, keys])
+
+    return read
+
+
+def _hashed_whole(stream: str) -> InsertIdReader:
+    def read(record: JsonObject, event: str) -> str:
+        # The loader's and the tap's bookkeeping differs between runs; the record does not.
+        own = {
+            name: _canonical(value)
+            for name, value in record.items()
+            if not name.startswith("_sdc_")
+        }
+        return _digest([RECIPE_VERSION, stream, event, own])
+
+    return read
+
+
+def _digest(recipe: list[Any]) -> str:
+    return blake2b(_encode(recipe), digest_size=_DIGEST_BYTES).hexdigest()
+
+
+def _canonical_key(value: Any, name: str, timezone: tzinfo) -> Any:
+    """Return a key value that is neither int nor text in its one spelling, or refuse it."""
+    if value is None:
+        refuse("null_key", name, "is null or missing, so no $insert_id can be made of it")
+    if isinstance(value, datetime):
+        return {"us": instant(value, timezone) // _MICROSECOND}
+    if isinstance(value, (dict, list)):
+        refuse("invalid_key", name, "is an object or a list, so no $insert_id can be made of it")
+    return _canonical(value)
+
+
+def _canonical_time(text: str, timezone: tzinfo) -> Any:
+    """Return a date-time's instant: its spellings are one key, a nanosecond later is another."""
+    moment = parse_iso(text)
+    if moment is None:
+        return text
+    finer = _FINER_THAN_MICROSECONDS.search(text)
+    microseconds = instant(moment, timezone) // _MICROSECOND
+    return {"us": microseconds, "finer": finer.group(1)} if finer else {"us": microseconds}
+
+
+def _canonical(value: Any) -> Any:
+    """Return *value* such that equal JSON values, nested ones too, have one spelling."""
+    if isinstance(value, dict):
+        return {name: _canonical(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_canonical(item) for item in value]
+    if isinstance(value, (Decimal, float)):
+        number = _decimal(value)
+        is_whole = number.is_finite() and number == number.to_integral_value()
+        if is_whole and number.adjusted() < _MAX_PLAIN_DIGITS:
+            return int(number)
+        return {"n": _number_text(number)}
+    return value
+
+
+def _number_text(value: Decimal | float) -> str:
+    """Return a number's one plain spelling: 1.50 and 1.5 are the same."""
+    normal = _EXACT.normalize(_decimal(value))
+    return format(normal, "f") if abs(normal.adjusted()) < _MAX_PLAIN_DIGITS else str(normal)
+
+
+def _decimal(value: Decimal | float) -> Decimal:
+    return Decimal(repr(value)) if isinstance(value, float) else value

@@ -1,0 +1,127 @@
+"""Where in a record does a column's value stand, and what does the schema say of it?"""
+
+import operator
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
+
+import msgspec
+
+from target_mixpanel.errors import StreamSchemaError, listed, printable
+from target_mixpanel.model import JsonObject
+from target_mixpanel.specs import ColumnPath
+
+Getter: TypeAlias = Callable[[JsonObject], Any]
+"""Record → the column's value, None where there is none."""
+
+_MAX_REF_HOPS = 20
+
+
+class ResolvedColumn(msgspec.Struct, frozen=True):
+    """A column found in a stream's schema."""
+
+    path: tuple[str, ...]
+    schema: JsonObject
+    """The column's own schema; empty where the stream's schema merely allows the column."""
+
+    @property
+    def name(self) -> str:
+        return ".".join(self.path)
+
+
+def resolve(path: ColumnPath, schema: JsonObject, place: str) -> ResolvedColumn:
+    """
+    Find *path* in a stream's *schema*.
+
+    A text is first looked up as it is, then split at its dots.
+
+    Raises:
+        StreamSchemaError: The schema has no such column; the message lists those there are.
+    """
+    if isinstance(path, str):
+        whole = path in _properties(schema, schema)
+        segments: tuple[str, ...] = (path,) if whole else tuple(path.split("."))
+    else:
+        segments = path
+    here = schema
+    for depth, segment in enumerate(segments):
+        properties = _properties(here, schema)
+        if segment in properties:
+            here = properties[segment]
+            continue
+        if _allows_more(here, schema):
+            return ResolvedColumn(segments, {})
+        within = f' below "{printable(".".join(segments[:depth]))}"' if depth else ""
+        raise StreamSchemaError(
+            f'{place}: "{printable(segment)}" is not in the stream\'s schema{within}; '
+            f"it has {listed(sorted(properties)) or 'no columns there'}",
+        )
+    return ResolvedColumn(segments, here)
+
+
+def getter(path: tuple[str, ...]) -> Getter:
+    """Return the function that fetches *path* from a record, None where a step is missing."""
+    if len(path) == 1:
+        return operator.methodcaller("get", path[0])
+    *parents, last = path
+
+    def nested(record: JsonObject) -> Any:
+        here: Any = record
+        for name in parents:
+            here = here.get(name)
+            if type(here) is not dict:
+                return None
+        return here.get(last)
+
+    return nested
+
+
+def alternatives(schema: object, root: JsonObject) -> Iterator[JsonObject]:
+    """Yield *schema* and each schema it may also be by anyOf, oneOf, allOf or a local $ref."""
+    pending = [schema]
+    hops = 0
+    while pending:
+        here = pending.pop()
+        if not isinstance(here, dict):
+            continue
+        yield here
+        for keyword in ("anyOf", "oneOf", "allOf"):
+            pending.extend(here.get(keyword) or ())
+        if isinstance(here.get("$ref"), str) and hops < _MAX_REF_HOPS:
+            hops += 1
+            pending.append(_local(here["$ref"], root))
+
+
+def types(schema: JsonObject, root: JsonObject) -> frozenset[str]:
+    """Return the JSON types *schema* names, without null; empty where it names none."""
+    found: set[str] = set()
+    for here in alternatives(schema, root):
+        kind = here.get("type")
+        found.update([kind] if isinstance(kind, str) else kind or ())
+    return frozenset(found - {"null"})
+
+
+def string_format(schema: JsonObject, root: JsonObject) -> str | None:
+    """Return the first `format` that *schema* names."""
+    return next((here["format"] for here in alternatives(schema, root) if "format" in here), None)
+
+
+def _properties(schema: JsonObject, root: JsonObject) -> JsonObject:
+    merged: JsonObject = {}
+    for here in alternatives(schema, root):
+        merged.update(here.get("properties") or {})
+    return merged
+
+
+def _allows_more(schema: JsonObject, root: JsonObject) -> bool:
+    """Say whether columns beyond the named ones are announced, not merely not forbidden."""
+    return any(here.get("additionalProperties") for here in alternatives(schema, root))
+
+
+def _local(ref: str, root: JsonObject) -> JsonObject:
+    here: Any = root
+    for segment in ref.removeprefix("#").strip("/").split("/"):
+        if not isinstance(here, dict):
+            return {}
+        name = segment.replace("~1", "/").replace("~0", "~")
+        here = here.get(name, {}) if name else here
+    return here if isinstance(here, dict) else {}

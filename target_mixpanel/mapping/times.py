@@ -1,0 +1,137 @@
+"""Which instant does a value of the tap mean?"""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, tzinfo
+from decimal import Decimal
+from typing import Any, Final, TypeAlias
+
+from target_mixpanel.limits import EARLIEST_TIME_MS, FUTURE_TOLERANCE_MS
+from target_mixpanel.mapping.flaws import refuse
+from target_mixpanel.specs import TimeUnit
+
+TimeReader: TypeAlias = Callable[[Any, int], int]
+"""(value, now in ms since the epoch) → ms since the epoch; refuses what is no time."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
+
+_UNITS_PER_SECOND: Final[dict[TimeUnit, int]] = {
+    "s": 1,
+    "ms": 1_000,
+    "us": 1_000_000,
+    "ns": 1_000_000_000,
+}
+
+_NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
+_COMPACT_DATE_DIGITS: Final = 8
+_LONGEST_NUMBER_CHARS: Final = 40
+_MIDNIGHT_24: Final = re.compile(r"^(.+[T ])24(:?00(?::?00(?:[.,]0+)?)?)?(Z|[+-]\d\d:?\d\d)?$")
+_LEAP_SECOND: Final = re.compile(r"^(.+[T ]\d\d:?\d\d:?)60(?:[.,]\d+)?(Z|[+-]\d\d:?\d\d)?$")
+
+
+def time_reader(unit: TimeUnit, timezone: tzinfo) -> TimeReader:
+    """
+    Return the reader of one time column.
+
+    It takes ISO 8601 text (`Z`, an offset, or none: then *timezone*; a date alone is its midnight;
+    `24:00` and the leap second `:60` are the instant after), and numbers in *unit*, as JSON numbers
+    or as text. With unit "auto" a number must lie between 1971 and an hour from now in exactly
+    one unit; those ranges do not overlap. Eight digits of text are a date. Digits finer than a
+    millisecond are cut off.
+    """
+
+    def read(value: Any, now_ms: int) -> int:
+        if type(value) is str:
+            # The common spelling first; a compact one could be an epoch number just as well.
+            if value[4:5] == "-":
+                return _read_iso(value, timezone)
+            if value.isdecimal() and (len(value) != _COMPACT_DATE_DIGITS or unit != "auto"):
+                return _read_number(_decimal(value), unit, now_ms)
+            if _NUMBER.fullmatch(value) and len(value) != _COMPACT_DATE_DIGITS:
+                return _read_number(_decimal(value), unit, now_ms)
+            return _read_iso(value, timezone)
+        if type(value) is int or type(value) is Decimal:
+            return _read_number(value, unit, now_ms)
+        if type(value) is float:
+            return _read_number(Decimal(repr(value)), unit, now_ms)
+        if isinstance(value, datetime):
+            return instant_ms(value, timezone)
+        return refuse("invalid_time", detail="is neither a text nor a number")
+
+    return read
+
+
+def refuse_outside_window(time_ms: int, now_ms: int) -> None:
+    """Refuse a time that /import would refuse: before 1971 or more than an hour ahead."""
+    if time_ms < EARLIEST_TIME_MS:
+        refuse("time_before_1971", stage="limit")
+    if time_ms > now_ms + FUTURE_TOLERANCE_MS:
+        refuse("time_in_future", detail="is more than an hour ahead", stage="limit")
+
+
+def instant_ms(moment: datetime, timezone: tzinfo) -> int:
+    """Return *moment* in whole ms since the epoch; *timezone* where it carries none."""
+    return instant(moment, timezone) // _MILLISECOND
+
+
+def instant(moment: datetime, timezone: tzinfo) -> timedelta:
+    """Return the time from the epoch to *moment*; *timezone* where it carries none."""
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone)
+    return moment - _EPOCH
+
+
+def parse_iso(text: str) -> datetime | None:
+    """Read an ISO 8601 date or date-time, `24:00` and `:60` included; None if it is none."""
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return _parse_beyond_midnight(text)
+
+
+def _parse_beyond_midnight(text: str) -> datetime | None:
+    """Read the two spellings that name the start of the next day or minute."""
+    for pattern, replacement, step in (
+        (_MIDNIGHT_24, r"\g<1>00:00:00", timedelta(days=1)),
+        (_LEAP_SECOND, r"\g<1>59", timedelta(seconds=1)),
+    ):
+        match = pattern.match(text)
+        if match:
+            offset = match.group(match.re.groups) or ""
+            try:
+                return datetime.fromisoformat(match.expand(replacement) + offset) + step
+            except (ValueError, OverflowError):
+                return None
+    return None
+
+
+def _read_iso(text: str, timezone: tzinfo) -> int:
+    moment = parse_iso(text)
+    if moment is None:
+        refuse("invalid_time", detail="is not ISO 8601")
+    try:
+        return instant_ms(moment, timezone)
+    except OverflowError:
+        return refuse("invalid_time", detail="is outside the calendar")
+
+
+def _decimal(text: str) -> Decimal:
+    if len(text) > _LONGEST_NUMBER_CHARS:
+        refuse("invalid_time", detail="is too long a number")
+    return Decimal(text)
+
+
+def _read_number(value: int | Decimal, unit: TimeUnit, now_ms: int) -> int:
+    if type(value) is Decimal and not value.is_finite():
+        refuse("invalid_time", detail="is not a finite number")
+    if unit != "auto":
+        return int(value * 1_000 // _UNITS_PER_SECOND[unit])
+    latest_ms = now_ms + FUTURE_TOLERANCE_MS
+    for per_second in _UNITS_PER_SECOND.values():
+        if EARLIEST_TIME_MS * per_second <= value * 1_000 <= latest_ms * per_second:
+            return int(value * 1_000 // per_second)
+    return refuse(
+        "invalid_time",
+        detail="is between 1971 and now in no unit; set time_unit if it is right",
+    )

@@ -1,0 +1,141 @@
+"""Which value does Mixpanel get for a column's value?"""
+
+import hmac
+from collections.abc import Callable
+from datetime import UTC, date, datetime, tzinfo
+from decimal import Decimal
+from hashlib import sha256
+from typing import Any, Final, TypeAlias
+
+from target_mixpanel.limits import (
+    MAX_ARRAY_ITEMS,
+    MAX_DEPTH,
+    MAX_NESTED_KEYS,
+    MAX_SAFE_INTEGER,
+    MAX_SIGNIFICANT_DIGITS,
+)
+from target_mixpanel.mapping.flaws import refuse
+from target_mixpanel.mapping.paths import string_format, types
+from target_mixpanel.mapping.times import parse_iso
+from target_mixpanel.model import JsonObject
+
+Converter: TypeAlias = Callable[[Any], Any]
+"""A column's value, never None → the property's value."""
+
+_MAX_DOUBLE_EXPONENT: Final = 307
+_DATE_CHARS: Final = len("2026-10-01")
+
+
+def converter(
+    column: JsonObject,
+    root: JsonObject,
+    timezone: tzinfo,
+    field: str,
+    *,
+    is_schema_enforced: bool,
+) -> Converter | None:
+    """
+    Return the function that a column's values need, None where they pass as they are.
+
+    Date-times become Mixpanel's date form (UTC, whole seconds, no offset). Numbers keep their
+    value: an integer beyond 2^53 or a decimal that no double holds becomes its text.
+
+    Args:
+        column: The column's schema.
+        root: The stream's schema, for local references.
+        timezone: Of date-times that carry none.
+        field: What a refusal calls the column.
+        is_schema_enforced: Records are validated, so a string column holds nothing but strings.
+    """
+    kinds = types(column, root) if is_schema_enforced else frozenset()
+    if kinds == {"string"}:
+        match string_format(column, root):
+            case "date-time":
+                return lambda text: _mixpanel_time(text, timezone)
+            case "date":
+                return lambda text: text if len(text) == _DATE_CHARS else _mixpanel_date(text)
+            case _:
+                return None
+    if kinds == {"boolean"}:
+        return None
+    if kinds == {"integer"}:
+        return _whole_number
+    is_time = string_format(column, root) == "date-time"
+    return lambda value: _any_value(value, field, timezone, is_time=is_time, depth=0)
+
+
+def hasher(key: bytes) -> Converter:
+    """Return the function that replaces a value by its HMAC-SHA256, in 64 hex digits."""
+
+    def hashed(value: Any) -> str:
+        text = value if type(value) is str else str(value)
+        return hmac.digest(key, text.encode("utf-8", "surrogatepass"), sha256).hex()
+
+    return hashed
+
+
+def _mixpanel_time(text: str, timezone: tzinfo) -> str:
+    """Return a date-time in Mixpanel's form; a text that is none stays as it is."""
+    moment = parse_iso(text)
+    if moment is None:
+        return text
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone)
+    try:
+        return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds")
+    except OverflowError:
+        return text
+
+
+def _mixpanel_date(text: str) -> str:
+    """Return the day of a date that some taps write with a midnight behind it."""
+    moment = parse_iso(text)
+    return text if moment is None else moment.date().isoformat()
+
+
+def _whole_number(value: Any) -> Any:
+    if type(value) is int:
+        return value if -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER else str(value)
+    return _decimal_number(value)
+
+
+def _decimal_number(value: Any) -> Any:
+    """Return a Decimal or float as a number if a double holds it, else as its text."""
+    number = value if type(value) is Decimal else Decimal(repr(value))
+    if not number.is_finite():
+        refuse("not_a_number", detail="is NaN or infinite")
+    digits = len(number.as_tuple().digits)
+    if digits <= MAX_SIGNIFICANT_DIGITS and abs(number.adjusted()) <= _MAX_DOUBLE_EXPONENT:
+        return value
+    # Zeros at the end do not need a digit of the double.
+    return value if number == Decimal(repr(float(number))) else str(number)
+
+
+def _any_value(value: Any, field: str, timezone: tzinfo, *, is_time: bool, depth: int) -> Any:
+    kind = type(value)
+    if kind is str:
+        return _mixpanel_time(value, timezone) if is_time else value
+    if kind is bool or value is None:
+        return value
+    if kind is int:
+        return _whole_number(value)
+    if kind is Decimal or kind is float:
+        return _decimal_number(value)
+    if kind is list:
+        if len(value) > MAX_ARRAY_ITEMS:
+            refuse("array_too_long", field, f"has more than {MAX_ARRAY_ITEMS} items", stage="limit")
+        return [_any_value(item, field, timezone, is_time=is_time, depth=depth) for item in value]
+    if kind is dict:
+        if depth == MAX_DEPTH:
+            refuse("too_deep", field, f"nests more than {MAX_DEPTH} levels", stage="limit")
+        if len(value) > MAX_NESTED_KEYS:
+            refuse("too_many_keys", field, f"has more than {MAX_NESTED_KEYS} keys", stage="limit")
+        return {
+            name: _any_value(item, field, timezone, is_time=False, depth=depth + 1)
+            for name, item in value.items()
+        }
+    if isinstance(value, datetime):
+        return _mixpanel_time(value.isoformat(), timezone)
+    if isinstance(value, date):
+        return value.isoformat()
+    return refuse("invalid_value", field, f"is of type {kind.__name__}")

@@ -1,0 +1,69 @@
+"""The things that travel through the loader: records, rows, rejections, credentials."""
+
+from typing import Any, Literal, NewType, TypeAlias
+
+import msgspec
+
+Span = NewType("Span", int)
+"""The records between two STATEs, numbered from the start of the run."""
+
+JsonObject: TypeAlias = dict[str, Any]
+
+Stage: TypeAlias = Literal["parse", "validate", "map", "limit", "refused"]
+"""Where a record or row was rejected: by the reader, its stream's schema, its mapping,
+Mixpanel's published limits, or Mixpanel itself."""
+
+
+class Record(msgspec.Struct, gc=False):
+    """One record of a stream, from the moment it is read until it is settled."""
+
+    line: bytes
+    """The RECORD message as it came, without its line end."""
+    span: Span
+    rows_pending: int = 1
+    """Its rows that are neither accepted nor refused yet."""
+    is_rejected: bool = False
+
+
+class Row(msgspec.Struct, gc=False):
+    """One Mixpanel object, encoded."""
+
+    body: bytes
+    """UTF-8 JSON without line end."""
+    insert_id: str
+    record: Record
+
+
+class Flaw(msgspec.Struct, frozen=True):
+    """Why something will never be accepted; holds no record content."""
+
+    stage: Stage
+    reason: str
+    """A short code, or Mixpanel's own words; few different ones in a run, so they are counted."""
+    field: str | None = None
+    detail: str | None = None
+
+
+class Rejection(msgspec.Struct, frozen=True):
+    """A record that will never be accepted, and why."""
+
+    record: Record
+    flaw: Flaw
+    insert_id: str | None = None
+
+
+class ProjectToken(msgspec.Struct, frozen=True):
+    """The credential that names a project; it is all that /import needs."""
+
+    token: str
+
+
+class ServiceAccount(msgspec.Struct, frozen=True):
+    """The credential of an Owner or Admin; it needs the project's id beside it."""
+
+    username: str
+    secret: str
+    project_id: str
+
+
+Credentials: TypeAlias = ProjectToken | ServiceAccount

@@ -1,0 +1,103 @@
+"""What may a mapping say? The parsed form of one entry of `streams`."""
+
+from datetime import tzinfo
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+ColumnPath: TypeAlias = str | tuple[str, ...]
+"""Where a value stands in a record: a name, a dotted path into objects, or the segments of a path
+one by one where a name holds dots."""
+
+TimeUnit: TypeAlias = Literal["auto", "s", "ms", "us", "ns"]
+
+
+class Column(msgspec.Struct, frozen=True):
+    """A value taken from each record."""
+
+    path: ColumnPath
+    default: Any = msgspec.UNSET
+    """Taken where the record has null or nothing; UNSET: no default."""
+    is_hashed: bool = False
+
+
+class Constant(msgspec.Struct, frozen=True):
+    """The same value for every record."""
+
+    value: Any
+
+
+Source: TypeAlias = Column | Constant
+
+
+class StreamName(msgspec.Struct, frozen=True):
+    """The stream's own name, as the event's."""
+
+
+class DistinctId(msgspec.Struct, frozen=True):
+    """Who did it, as one id."""
+
+    source: Source
+
+
+class SimplifiedId(msgspec.Struct, frozen=True):
+    """Who did it, by Mixpanel's simplified identity merge: $user_id, $device_id, or both."""
+
+    user: Source | None
+    device: Source | None
+
+
+Identity: TypeAlias = DistinctId | SimplifiedId
+
+
+class KeyProperties(msgspec.Struct, frozen=True):
+    """$insert_id from the stream's key; without one, from the whole record."""
+
+
+class KeyColumns(msgspec.Struct, frozen=True):
+    """$insert_id from these columns."""
+
+    paths: tuple[ColumnPath, ...]
+
+
+class VerbatimInsertId(msgspec.Struct, frozen=True):
+    """$insert_id is this column's value as it is."""
+
+    path: ColumnPath
+
+
+InsertId: TypeAlias = KeyProperties | KeyColumns | VerbatimInsertId
+
+
+class AllColumns(msgspec.Struct, frozen=True):
+    """Every column of the schema that Mixpanel has a type for, less *exclude*."""
+
+    exclude: frozenset[str] = frozenset()
+
+
+class NamedProperties(msgspec.Struct, frozen=True):
+    """These properties, each with where its value comes from."""
+
+    sources: tuple[tuple[str, Source], ...]
+
+
+Properties: TypeAlias = AllColumns | NamedProperties
+
+
+class EventSpec(msgspec.Struct, frozen=True):
+    """A stream's records become events."""
+
+    place: str
+    """Where in the configuration it stands, for messages: `streams.orders`."""
+    event: Source | StreamName
+    time: Source
+    identity: Identity
+    properties: Properties
+    time_unit: TimeUnit
+    timezone: tzinfo
+    insert_id: InsertId
+    ip: Source | None = None
+
+
+StreamSpec: TypeAlias = EventSpec
+"""One entry of `streams`; a stream may have several."""

@@ -1,0 +1,215 @@
+"""What became of every record, stream by stream?"""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import msgspec
+
+from target_mixpanel.errors import RejectionRateError, SettingsError, printable
+from target_mixpanel.model import Flaw
+
+RATE_CHECKED_FROM_RECORDS: Final = 1_000
+"""A share of fewer records says little."""
+
+RATE_CHECKED_AT_END_FROM_REJECTIONS: Final = 10
+"""At the end a small stream is judged, too, unless so few were rejected that chance explains it."""
+
+_REASONS_SHOWN: Final = 5
+
+Verdict = Literal["complete", "failed", "stopped"]
+
+
+class Refusals(msgspec.Struct, frozen=True):
+    """Why records were rejected, as far as they are told apart in a report."""
+
+    stage: str
+    reason: str
+    field: str | None
+
+
+class StreamCounts:
+    """One stream's counts; the reader's thread owns `read` and `filtered`, a lock the rest."""
+
+    def __init__(self, stream: str, clock: Callable[[], float]) -> None:
+        self.stream = stream
+        self.read = 0
+        self.filtered = 0
+        self.accepted = 0
+        self.rejected: Counter[Refusals] = Counter()
+        self.requests = 0
+        self.retries = 0
+        self.bytes_sent = 0
+        self.started_at = clock()
+        self.ended_at = self.started_at
+        self._clock = clock
+        self._lock = threading.Lock()
+
+    def count_accepted(self, records: int) -> None:
+        with self._lock:
+            self.accepted += records
+            self.ended_at = self._clock()
+
+    def count_rejected(self, flaw: Flaw) -> bool:
+        """Count one rejected record; say whether its kind is new."""
+        kind = Refusals(flaw.stage, flaw.reason, flaw.field)
+        with self._lock:
+            self.rejected[kind] += 1
+            self.ended_at = self._clock()
+            return self.rejected[kind] == 1
+
+    def count_request(self, *, body_bytes: int, is_retry: bool) -> None:
+        with self._lock:
+            self.requests += 1
+            self.retries += is_retry
+            self.bytes_sent += body_bytes
+
+    @property
+    def rejections(self) -> int:
+        with self._lock:
+            return self.rejected.total()
+
+    @property
+    def pending(self) -> int:
+        """Records read of which it is not known what became."""
+        with self._lock:
+            return self.read - self.filtered - self.accepted - self.rejected.total()
+
+    def check_rate(self, max_rate: float, *, is_end: bool = False) -> None:
+        """
+        Fail when too large a share of the records is rejected.
+
+        Raises:
+            RejectionRateError: More than *max_rate* of them were.
+        """
+        rejections = self.rejections
+        is_judged = self.read >= RATE_CHECKED_FROM_RECORDS or (
+            is_end and rejections >= RATE_CHECKED_AT_END_FROM_REJECTIONS
+        )
+        if is_judged and rejections > max_rate * self.read:
+            raise RejectionRateError(
+                f"{printable(self.stream)}: {rejections:,} of {self.read:,} records were rejected, "
+                f"more than max_rejection_rate {max_rate:g} allows; "
+                f"most often: {self._top_reasons()}",
+            )
+
+    def report(self) -> dict[str, Any]:
+        """Return the counts as JSON has them."""
+        seconds = max(self.ended_at - self.started_at, 0.0)
+        return {
+            "read": self.read,
+            "accepted": self.accepted,
+            "rejected": self.rejections,
+            "rejected_by_reason": [
+                {**msgspec.structs.asdict(kind), "records": records}
+                for kind, records in self.rejected.most_common()
+            ],
+            "filtered": self.filtered,
+            "pending": self.pending,
+            "requests": self.requests,
+            "retries": self.retries,
+            "bytes": self.bytes_sent,
+            "seconds": round(seconds, 3),
+            "events_per_second": round(self.accepted / seconds) if seconds else None,
+        }
+
+    def _top_reasons(self) -> str:
+        return ", ".join(
+            f"{kind.reason}{f' ({printable(kind.field)})' if kind.field else ''} x {records:,}"
+            for kind, records in self.rejected.most_common(_REASONS_SHOWN)
+        )
+
+    def line(self) -> str:
+        """Return the counts as one readable line."""
+        report = self.report()
+        parts = [
+            f"read {report['read']:,}",
+            f"accepted {report['accepted']:,}",
+            f"rejected {report['rejected']:,}",
+            f"filtered {report['filtered']:,}",
+        ]
+        if report["pending"]:
+            parts.append(f"PENDING {report['pending']:,}")
+        parts += [
+            f"requests {report['requests']:,}",
+            f"retries {report['retries']:,}",
+            f"bytes {report['bytes']:,}",
+            f"seconds {report['seconds']:.1f}",
+            f"events/s {report['events_per_second'] or 0:,}",
+        ]
+        line = f"{printable(self.stream)}: {', '.join(parts)}"
+        return f"{line}\n    rejected: {self._top_reasons()}" if self.rejections else line
+
+
+class Summary:
+    """The counts of all streams of one run."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._started_at = clock()
+        self._streams: dict[str, StreamCounts] = {}
+        self.ignored_messages: Counter[str] = Counter()
+        """Messages that mean nothing to this loader, by type."""
+
+    def stream(self, name: str) -> StreamCounts:
+        """Return *name*'s counts, the same for all its schemas."""
+        if name not in self._streams:
+            self._streams[name] = StreamCounts(name, self._clock)
+        return self._streams[name]
+
+    def streams(self) -> list[StreamCounts]:
+        return list(self._streams.values())
+
+    @property
+    def pending(self) -> int:
+        return sum(counts.pending for counts in self._streams.values())
+
+    def check_rates(self, max_rate: float) -> None:
+        """
+        Look at every stream's share of rejected records, at the end.
+
+        Raises:
+            RejectionRateError: A stream has too many.
+        """
+        for counts in self._streams.values():
+            counts.check_rate(max_rate, is_end=True)
+
+    def report(self, verdict: Verdict, error: str | None = None) -> dict[str, Any]:
+        """Return the end-of-run report: the run's verdict, then the counts of each stream."""
+        return {
+            "verdict": verdict,
+            "error": error,
+            "seconds": round(self._clock() - self._started_at, 3),
+            "ignored_messages": dict(self.ignored_messages),
+            "streams": {name: counts.report() for name, counts in self._streams.items()},
+        }
+
+    def block(self, verdict: Verdict) -> str:
+        """Return the report as a block of text for the log."""
+        seconds = self._clock() - self._started_at
+        lines = [f"summary: {verdict} after {seconds:.1f} s"]
+        lines += [f"  {counts.line()}" for counts in self._streams.values()]
+        if self.ignored_messages:
+            kinds = ", ".join(f"{kind} x {n:,}" for kind, n in self.ignored_messages.items())
+            lines.append(f"  ignored messages: {kinds}")
+        return "\n".join(lines)
+
+
+def write_report(report: dict[str, Any], path: Path) -> None:
+    """
+    Write *report* to *path*, whole or not at all.
+
+    Raises:
+        SettingsError: The file cannot be written.
+    """
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        partial.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+        partial.replace(path)
+    except OSError as error:
+        raise SettingsError(
+            f"report_path: {printable(str(path))} cannot be written ({error.strerror})",
+        ) from None

@@ -1,0 +1,446 @@
+"""The command: opens the parts, wires them to the SDK, owns signals and exit codes."""
+
+import copy
+import json
+import logging
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import FrameType
+from typing import IO, Any, ClassVar, Final
+
+import click
+import dotenv
+from singer_sdk import Target
+from singer_sdk.exceptions import MissingKeyPropertiesError, RecordsWithoutSchemaException
+from singer_sdk.helpers.capabilities import (
+    CapabilitiesEnum,
+    PluginCapabilities,
+    TargetCapabilities,
+)
+from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform, StreamMap
+from singer_sdk.plugin_base import _ConfigInput
+
+from target_mixpanel.errors import (
+    InputError,
+    MissingKeyError,
+    SettingsError,
+    StateOutputError,
+    StreamSchemaError,
+    TargetMixpanelError,
+    printable,
+)
+from target_mixpanel.loader import Loader, Stream
+from target_mixpanel.logs import Redactor, forms_of
+from target_mixpanel.model import Flaw, JsonObject
+from target_mixpanel.progress import NoProgress, Progress, progress_line
+from target_mixpanel.published_settings import PUBLISHED_SETTINGS
+from target_mixpanel.reader import Message, SingerBytesReader
+from target_mixpanel.settings import FlatSettings, Settings, parse_settings
+from target_mixpanel.sinks import MixpanelSink
+from target_mixpanel.stop import Stop
+from target_mixpanel.summary import Verdict, write_report
+
+_SIGNAL_EXIT: Final = 128
+"""A process that a signal ended exits with this plus the signal's number."""
+
+_NO_STATE: Final = frozenset({b"null", b"{}"})
+"""Values of STATE that mark no place to go on from."""
+
+
+class TargetMixpanel(Target):
+    """The Singer target."""
+
+    name = "target-mixpanel"
+    package_name = "target-mixpanel"
+    config_jsonschema: ClassVar[dict[str, Any]] = PUBLISHED_SETTINGS.to_dict()
+    default_sink_class = MixpanelSink
+    capabilities: ClassVar[list[CapabilitiesEnum]] = [
+        PluginCapabilities.ABOUT,
+        PluginCapabilities.STREAM_MAPS,
+        PluginCapabilities.FLATTENING,
+        PluginCapabilities.STRUCTURED_LOGGING,
+        TargetCapabilities.VALIDATE_RECORDS,
+    ]
+
+    settings: Settings
+
+    def __init__(
+        self,
+        *,
+        config: Any = None,
+        parse_env_config: bool = False,
+        validate_config: bool = True,
+        setup_mapper: bool = True,
+        message_reader: Any = None,
+    ) -> None:
+        """
+        Take the SDK's arguments; the environment's settings win over *config*.
+
+        Raises:
+            SettingsError: The settings are not fit to run with.
+        """
+        given = dict(config) if isinstance(config, Mapping) else config
+        if parse_env_config:
+            given = {**(given or {}), **_environment(self._env_var_prefix)}
+        super().__init__(
+            config=given,
+            validate_config=validate_config,
+            setup_mapper=setup_mapper,
+            message_reader=message_reader,
+        )
+        self.schema_line = b""
+        """The SCHEMA message that is being taken, as it came."""
+        self._stop = Stop(self.settings.shutdown_timeout_seconds)
+        self._reader = SingerBytesReader(self._stop, self._on_idle, self._ignore)
+        self.message_reader = message_reader or self._reader
+        self._resources = ExitStack()
+        self._loader: Loader | None = None
+        self._progress: Progress = NoProgress()
+        self._schema_lines: dict[str, bytes] = {}
+        self._direct: dict[str, Stream] = {}
+        """Streams whose records go to the loader as they are: no stream map, no flattening."""
+        self._mapped: dict[str, list[tuple[StreamMap, MixpanelSink | None]]] = {}
+
+    # Settings
+
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        """Parse the settings our way: the SDK's messages show the values of bad ones."""
+        self.append_builtin_config(self.config_jsonschema)  # for --about
+        del raise_errors  # settings that cannot be parsed cannot be run with
+        self.settings = parse_settings(self._config)
+        # What the SDK's mapper and sinks look up is what was parsed, texts made objects.
+        for name in FlatSettings.__struct_fields__:
+            if self._config.get(name) is not None:
+                self._config[name] = getattr(self.settings, name)
+        return []
+
+    # Parts
+
+    @property
+    def loader(self) -> Loader:
+        """The run, opened when it is first needed."""
+        if self._loader is None:
+            loader = Loader(self.settings, self._stop, write_state=self._write_state_message)
+            self._loader = self._resources.enter_context(loader)
+            self._progress = self._resources.enter_context(progress_line(loader.summary))
+        return self._loader
+
+    def _on_idle(self) -> float | None:
+        self._progress.update()
+        return self.loader.tick()
+
+    def _ignore(self, kind: str) -> None:
+        ignored = self.loader.summary.ignored_messages
+        kind = printable(kind, max_chars=40)
+        if kind not in ignored and len(ignored) == 100:  # noqa: PLR2004
+            kind = "others"
+        if kind not in ignored:
+            self.logger.warning("%s: %s messages are ignored", self._reader.place(), kind)
+        ignored[kind] += 1
+
+    # Messages
+
+    def _process_schema_message(self, message: Message) -> None:  # type: ignore[override]
+        stream, schema = message.stream, message.schema
+        if stream is None or schema is None:
+            raise InputError(f'{self._reader.place()}: SCHEMA without "stream" or "schema"')
+        if self._schema_lines.get(stream) == message.line:
+            return
+        if message.dead_letter:
+            self._reader.allow_cut_off_end()
+        if not isinstance(schema.get("properties"), dict):
+            raise StreamSchemaError(
+                f"SCHEMA of {printable(stream)}: has no properties; the tap must name its columns",
+            )
+        self.schema_line = message.line
+        self.mapper.register_raw_stream_schema(stream, schema, message.key_properties or [])
+        self._mapped[stream] = [
+            (stream_map, self._sink_for(stream_map))
+            for stream_map in self.mapper.stream_maps[stream]
+        ]
+        self._retire_old_sinks()
+        self._direct.pop(stream, None)
+        stream_map, sink = self._mapped[stream][0]
+        is_only_one = len(self._mapped[stream]) == 1
+        if sink is not None and is_only_one and self._passes_unchanged(stream_map):
+            self._direct[stream] = sink.stream
+        self._schema_lines[stream] = message.line
+
+    def _sink_for(self, stream_map: StreamMap) -> MixpanelSink | None:
+        """Return the sink of a stream map, None if the map removes the stream."""
+        if isinstance(stream_map, RemoveRecordTransform):
+            return None
+        sink = self.get_sink(
+            stream_map.stream_alias,
+            schema=stream_map.transformed_schema,
+            key_properties=stream_map.transformed_key_properties,
+        )
+        if not isinstance(sink, MixpanelSink):
+            raise TypeError(f"unexpected sink {type(sink).__name__}")
+        return sink
+
+    def _passes_unchanged(self, stream_map: StreamMap) -> bool:
+        return (
+            type(stream_map) is SameRecordTransform
+            and not stream_map.flattening_enabled
+            and not self.settings.add_record_metadata
+        )
+
+    def _retire_old_sinks(self) -> None:
+        """Let go of sinks whose schema is gone; the SDK would keep them to the end."""
+        for sink in self._sinks_to_clear:
+            sink.clean_up()
+        self._sinks_to_clear = []
+
+    def _process_record_message(self, message: Message) -> None:  # type: ignore[override]
+        stream, record = message.stream, message.record
+        if stream is None or record is None:
+            raise InputError(f'{self._reader.place()}: RECORD without "stream" or "record"')
+        direct = self._direct.get(stream)
+        try:
+            if message.flaw is not None:
+                self._refuse(stream, message, message.flaw)
+            elif direct is not None:
+                direct.load(record, message.line)
+            else:
+                self._load_mapped(stream, record, message)
+        except MissingKeyError as error:
+            raise MissingKeyPropertiesError(str(error)) from None
+
+    def _load_mapped(self, stream: str, record: JsonObject, message: Message) -> None:
+        """Take a record through the SDK's stream maps: slower, and a sink for each alias."""
+        for stream_map, sink in self._routes(stream):
+            if sink is None:
+                self.loader.summary.stream(stream).read += 1
+                self.loader.summary.stream(stream).filtered += 1
+                continue
+            try:
+                values = stream_map.transform(copy.copy(record))
+            except Exception:  # noqa: BLE001 (an operator's expression met a value it cannot take)
+                sink.stream.refuse(message.line, Flaw("map", "stream_map_failed"))
+                continue
+            if values is None:
+                sink.stream.filter()
+                continue
+            if sink.include_sdc_metadata_properties:
+                sink._add_sdc_metadata_to_record(values, _as_dict(message), {})  # noqa: SLF001
+            sink.stream.load(values, message.line)
+
+    def _refuse(self, stream: str, message: Message, flaw: Flaw) -> None:
+        for _, sink in self._routes(stream):
+            if sink is not None:
+                sink.stream.refuse(message.line, flaw)
+
+    def _routes(self, stream: str) -> list[tuple[StreamMap, MixpanelSink | None]]:
+        try:
+            return self._mapped[stream]
+        except KeyError:
+            raise RecordsWithoutSchemaException(
+                f"{self._reader.place()}: a RECORD of {printable(stream)} came before its SCHEMA; "
+                "the tap must be mended",
+            ) from None
+
+    def _process_state_message(self, message: Message) -> None:  # type: ignore[override]
+        state = bytes(message.value).strip()
+        if not state:
+            raise InputError(f'{self._reader.place()}: STATE without "value"')
+        if state in _NO_STATE:
+            return
+        try:
+            state.decode()
+        except UnicodeDecodeError:
+            raise InputError(f"{self._reader.place()}: is not UTF-8") from None
+        self.loader.checkpoint(state)
+
+    def _process_activate_version_message(self, message: Message) -> None:  # type: ignore[override]
+        self.loader.summary.ignored_messages[message.type] += 1
+
+    def _process_batch_message(self, _: Message) -> None:  # type: ignore[override]
+        raise InputError(
+            f"{self._reader.place()}: BATCH messages are not taken; unset batch_config in the tap",
+        )
+
+    def _write_state_message(self, state: bytes) -> None:  # type: ignore[override]
+        """Write one STATE line, in one write."""
+        try:
+            sys.stdout.buffer.write(state + b"\n")
+            sys.stdout.buffer.flush()
+        except (OSError, ValueError) as error:
+            raise StateOutputError(
+                "stdout: STATE cannot be written "
+                f"({getattr(error, 'strerror', None) or 'closed'}); what was loaded stays loaded, "
+                "and a rerun sends it again under the same ids",
+            ) from None
+
+    # The run
+
+    def process_endofpipe(self) -> None:
+        """Send the rest, wait until all is settled, and close the parts."""
+        self.loader.finish()
+        for sink in self._sinks_active.values():
+            sink.clean_up()
+        self._resources.close()
+
+    def run(self, file_input: IO[bytes] | None) -> int:
+        """Load the whole input and return the exit code."""
+        verdict: Verdict = "complete"
+        problem: str | None = None
+        try:
+            self._on_idle()  # what cannot be opened fails before stdin is read
+            self.listen(file_input)  # type: ignore[arg-type]
+        except (
+            TargetMixpanelError,
+            RecordsWithoutSchemaException,
+            MissingKeyPropertiesError,
+        ) as error:
+            verdict, problem = "failed", str(error)
+        except Exception as error:
+            verdict, problem = "failed", _internal_error(error)
+            self.logger.debug("internal error", exc_info=error)
+        if problem is None and self._stop.signal_number is not None:
+            verdict = "stopped"
+        self._report(verdict, problem)
+        if problem is not None:
+            return 1
+        return _SIGNAL_EXIT + self._stop.signal_number if self._stop.signal_number else 0
+
+    def _report(self, verdict: Verdict, problem: str | None) -> None:
+        if self._loader is None:
+            if problem is not None:
+                self.logger.error(problem)
+            return
+        summary = self._loader.summary
+        self.logger.info(summary.block(verdict))
+        if problem is not None:
+            self.logger.error(problem)
+        if self.settings.report_file is not None:
+            write_report(summary.report(verdict, problem), self.settings.report_file)
+
+    # Signals
+
+    def _setup_signal_handlers(self) -> None:
+        """Set none while being made: only the command owns the process."""
+
+    def _take_signals(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._handle_signal)
+
+    def _handle_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        first = self._stop.signal_number
+        if first is None:
+            self._stop.request(number)
+        elif (first, number) != (signal.SIGINT, signal.SIGTERM):
+            # Meltano sends SIGINT, then SIGTERM: one wish. Any other second signal is impatience.
+            os.write(2, b"target-mixpanel: second signal, stopped at once; STATE stays\n")
+            os._exit(_SIGNAL_EXIT + number)
+
+    # The command line
+
+    @classmethod
+    def invoke(  # type: ignore[override]
+        cls,
+        *,
+        about: bool = False,
+        about_format: str | None = None,
+        config: _ConfigInput | None = None,
+        file_input: IO[bytes] | None = None,
+    ) -> None:
+        """Run the command, and end the process with its exit code."""
+        if about:
+            cls.print_about(about_format)
+            return
+        given = config or _ConfigInput()
+        try:
+            target = cls(config=given.config, parse_env_config=given.parse_env)
+            target._redact_logs()
+            target._take_signals()
+            code = target.run(file_input)
+        except TargetMixpanelError as error:
+            cls.logger.error(str(error))  # noqa: TRY400 (one line, no traceback)
+            code = 1
+        _leave(code)
+
+    def _redact_logs(self) -> None:
+        redactor = Redactor(forms_of(self.settings.secrets(), self.settings.credentials))
+        for handler in logging.getLogger().handlers:
+            handler.addFilter(redactor)
+
+    @classmethod
+    def cb_config(
+        cls,
+        ctx: click.Context,
+        param: click.Option,  # noqa: ARG003
+        value: tuple[str, ...],
+    ) -> _ConfigInput:
+        """Read the files of `--config`; later ones win."""
+        merged: dict[str, Any] = {}
+        try:
+            for path in value:
+                if path != "ENV":
+                    merged |= _config_file(path)
+        except SettingsError as error:
+            cls.logger.error(str(error))  # noqa: TRY400 (one line, no traceback)
+            ctx.exit(1)
+        return _ConfigInput(config=merged, parse_env="ENV" in value)
+
+    @classmethod
+    def get_singer_command(cls) -> click.Command:
+        command = super().get_singer_command()
+        for param in command.params:
+            if param.name == "file_input":
+                param.type = click.File("rb")
+        return command
+
+
+def _config_file(path: str) -> dict[str, Any]:
+    place = f"--config {printable(path)}"
+    try:
+        config = json.loads(Path(path).read_bytes())
+    except OSError as error:
+        raise SettingsError(f"{place}: cannot be read ({error.strerror})") from None
+    except json.JSONDecodeError as error:
+        raise SettingsError(
+            f"{place}: is not JSON, at line {error.lineno} column {error.colno}",
+        ) from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{place}: is not UTF-8") from None
+    if not isinstance(config, dict):
+        raise SettingsError(f"{place}: must hold one JSON object")
+    return config
+
+
+def _environment(prefix: str) -> dict[str, str]:
+    """Return the settings of the environment and of a `.env` file below the working folder."""
+    dotenv.load_dotenv(dotenv.find_dotenv(usecwd=True))
+    return {
+        name: os.environ[f"{prefix}{name.upper()}"]
+        for name in FlatSettings.__struct_fields__
+        if os.environ.get(f"{prefix}{name.upper()}")
+    }
+
+
+def _as_dict(message: Message) -> dict[str, Any]:
+    return {"time_extracted": message.time_extracted, "version": message.version}
+
+
+def _internal_error(error: Exception) -> str:
+    """Name a mistake of ours by its kind and place: its message could hold a record's values."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return (
+        f"internal error: {type(error).__name__} in {Path(frame.filename).name}:{frame.lineno}; "
+        "STATE stays where it was; please report this, with TARGET_MIXPANEL_LOGLEVEL=DEBUG"
+    )
+
+
+def _leave(code: int) -> None:
+    """End the process; a stdout that is gone must not turn into a traceback at the very end."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.exit(code)
