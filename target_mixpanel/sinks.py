@@ -3,16 +3,23 @@
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol, cast
 
-from singer_sdk import metrics
+from singer_sdk import Target, metrics
 from singer_sdk.sinks import Sink
 
-if TYPE_CHECKING:
-    from target_mixpanel.target import TargetMixpanel
+from target_mixpanel.loader import Loader
 
 _TIMER_INTERVAL_S: Final = 1.0
 """At full speed fifty batches a second go out; one of their times a second says enough."""
+
+
+class LoadingTarget(Protocol):
+    """What a sink needs of the target, which stands above it."""
+
+    loader: Loader
+    schema_line: bytes
+    """The SCHEMA message that is being taken, as it came."""
 
 
 class MixpanelSink(Sink):
@@ -20,17 +27,18 @@ class MixpanelSink(Sink):
 
     def __init__(
         self,
-        target: "TargetMixpanel",
+        target: Target,
         stream_name: str,
         schema: dict[str, Any],
         key_properties: Sequence[str] | None,
     ) -> None:
         super().__init__(target, stream_name, schema, key_properties)
-        self.stream = target.loader.open_stream(
+        loading = cast("LoadingTarget", target)
+        self.stream = loading.loader.open_stream(
             stream_name,
             self.schema if self.include_sdc_metadata_properties else self.original_schema,
             self.key_properties,
-            target.schema_line,
+            loading.schema_line,
         )
         self.stream.on_batch = self._measure
         self._measuring = threading.Lock()

@@ -1,0 +1,38 @@
+# make test    everything that must hold      make lint   style, types, layers
+# make demo    PostgreSQL to a local Mixpanel make bench  how fast it is
+# All of them make their own environment in .venv first.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: bench clean constraints demo lint test
+
+.venv/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=…" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(PIP) install --constraint constraints.txt pip
+	$(PIP) install --constraint constraints.txt --editable '.[progress,sandbox]' --group dev
+	touch $@
+
+test: .venv/.ready
+	$(BIN)/pytest
+
+lint: .venv/.ready
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+demo: .venv/.ready
+	$(BIN)/python demo/run.py $(DEMO)
+
+bench: .venv/.ready
+	$(BIN)/python bench/run.py $(BENCH)
+
+# Pins what development runs with. Names and versions only, so it works with any index.
+constraints: .venv/.ready
+	$(BIN)/python -m pip --disable-pip-version-check freeze --exclude-editable --all > constraints.txt
+
+clean:
+	rm -rf .venv .demo .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist

@@ -1,0 +1,60 @@
+"""What arrived, in numbers?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from target_mixpanel.sandbox.project import Project
+    from target_mixpanel.sandbox.store import EventCount
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Counts since the start or the last reset.
+
+    Attributes:
+        received: Rows that were looked at, profile updates that were refused included.
+        accepted: Events ingested.
+        duplicates: Accepted events whose twin was there already.
+        report_rows: Events that reports show: accepted less duplicates.
+        rejected_by_message: Refused rows, most frequent first.
+        statuses: Ingestion requests by status; "reset" for those without.
+    """
+
+    received: int
+    accepted: int
+    duplicates: int
+    report_rows: int
+    rejected: int
+    rejected_by_message: dict[str, int]
+    events: dict[str, EventCount]
+    users: int
+    groups: int
+    lookup_table_rows: int
+    requests: int
+    statuses: dict[str, int]
+
+
+def summarise(project: Project) -> Summary:
+    """Count what is there now."""
+    events = project.events.counts()
+    messages = project.events.messages()
+    accepted = sum(count.raw for count in events.values())
+    rejected = sum(messages.values())
+    return Summary(
+        received=accepted + rejected,
+        accepted=accepted,
+        duplicates=project.events.duplicates,
+        report_rows=sum(count.report for count in events.values()),
+        rejected=rejected,
+        rejected_by_message=messages,
+        events=events,
+        users=project.users.count,
+        groups=project.groups.count,
+        lookup_table_rows=sum(len(table.rows) for table in project.tables.all()),
+        requests=project.requests.arrived,
+        statuses=project.requests.statuses(),
+    )

@@ -1,0 +1,103 @@
+"""A lookup table is replaced by a whole valid CSV, or not at all."""
+
+import gzip
+
+import pytest
+
+NOT_VALID = "Some data points in the request failed validation."
+
+
+@pytest.fixture
+def table(sandbox):
+    return lambda: sandbox.project.tables.all()[0]
+
+
+def test_tables_are_listed(sandbox, http, service_account):
+    url = f"{sandbox.url}/lookup-tables"
+    reply = http.get(url, params={"project_id": "1"}, auth=service_account)
+
+    [(table_id, name)] = sandbox.settings.lookup_tables.items()
+    assert reply.json() == {
+        "code": 200,
+        "status": "OK",
+        "results": [{"id": table_id, "name": name}],
+    }
+    assert http.get(url, auth=("sandbox-token", "")).status_code == 401
+
+
+def test_a_table_is_replaced_as_a_whole(sandbox, put_table, table):
+    put_table(sandbox, "sku,name\n1,old\n2,gone\n")
+    reply = put_table(sandbox, 'sku,name\r\n1,"a, ""quoted""\nname"\r\n')
+
+    assert reply.json() == {"code": 200, "status": "OK"}
+    assert (table().columns, table().rows) == (["sku", "name"], [["1", 'a, "quoted"\nname']])
+
+
+def test_gzip_is_unpacked(sandbox, put_table, table):
+    body = gzip.compress(b"sku,name\n1,a\n")
+    put_table(sandbox, body, headers={"Content-Encoding": "gzip"})
+
+    assert table().rows == [["1", "a"]]
+
+
+@pytest.mark.parametrize(
+    ("csv", "index", "message"),
+    [
+        ("k,v\n1,a\n,b\n", 2, "primary key is required and cannot be blank"),
+        ("k,v\n1,a\n2\n", 2, "invalid row: wrong number of fields"),
+        ("k,v\n1,a,b\n", 1, "invalid row: wrong number of fields"),
+        ("k,v\n1,a\n1,b\n", 2, "invalid row: row indexes 1 and 2 have the same primary key"),
+        ("k,k\n1,a\n", 0, "invalid header: column names must be unique"),
+        ("k\n1\n", 0, "invalid header: fewer than 2 columns"),
+    ],
+)
+def test_a_bad_row_spoils_the_table(sandbox, put_table, table, csv, index, message):
+    put_table(sandbox, "k,v\n9,z\n")
+    reply = put_table(sandbox, csv)
+
+    assert reply.status_code == 400
+    assert reply.json() == {
+        "code": 400,
+        "error": NOT_VALID,
+        "status": "Bad Request",
+        "failed_records": [{"index": index, "message": message}],
+    }
+    assert table().rows == [["9", "z"]]
+
+
+def test_ten_bad_rows_are_named(sandbox, put_table):
+    reply = put_table(sandbox, "k,v\n" + ",a\n" * 12)
+
+    assert list(range(1, 11)) == [failed["index"] for failed in reply.json()["failed_records"]]
+
+
+@pytest.mark.parametrize("csv", [b"", b"k,v\n\xff,a\n", b'k,v\n"1,a\n'])
+def test_what_is_no_csv_is_refused(sandbox, put_table, csv):
+    assert put_table(sandbox, csv).status_code == 400
+
+
+def test_another_content_type_is_refused(sandbox, put_table):
+    reply = put_table(sandbox, "k,v\n", headers={"Content-Type": "application/json"})
+
+    assert reply.status_code == 400
+
+
+def test_only_tables_that_exist_can_be_replaced(sandbox, put_table):
+    reply = put_table(sandbox, "k,v\n", table="no-such")
+
+    assert reply.status_code == 404
+    assert reply.json()["error"] == "Lookup table with id 'no-such' was not found."
+
+
+@pytest.mark.parametrize(
+    "changed", [{"auth": ("sandbox-token", "")}, {"project": "2"}, {"auth": ("x", "y")}]
+)
+def test_only_the_service_account_may(sandbox, put_table, changed):
+    assert put_table(sandbox, "k,v\n", **changed).status_code == 401
+
+
+def test_a_hundred_replacements_a_day(start, put_table):
+    limited = start(max_table_calls=2)
+
+    statuses = [put_table(limited, "k,v\n").status_code for _ in range(3)]
+    assert statuses == [200, 200, 429]
