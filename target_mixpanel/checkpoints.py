@@ -1,16 +1,19 @@
 """Which STATE may be printed, given what is settled?"""
 
 import threading
-from collections import deque
+from typing import Optional
 
 import msgspec
 
 from target_mixpanel.model import Span
 
 
-class _Stretch(msgspec.Struct):
+class _Stretch(msgspec.Struct, eq=False):
     """A span's records that are not settled yet, and the STATE that ended it."""
 
+    span: Span
+    before: Optional["_Stretch"]
+    after: Optional["_Stretch"] = None
     pending: int = 0
     state: bytes | None = None
 
@@ -21,18 +24,22 @@ class CheckpointLedger:
 
     A record is *admitted* when it is read and *settled* once: accepted by Mixpanel, written to the
     dead letters, or filtered. Records settle in any order, on any thread; one lock guards it all.
+
+    A span that is settled gives its STATE to the span before it, which has to be settled first, and
+    is forgotten: one batch that is stuck must not make the ledger grow with all that goes past it.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._stretches: deque[_Stretch] = deque([_Stretch()])
-        self._first = 0
+        self._current = _Stretch(Span(0), before=None)
+        self._open: dict[Span, _Stretch] = {self._current.span: self._current}
+        self._safe: bytes | None = None
 
     def admit(self) -> Span:
         """Count one record as read; keep the returned span to settle it."""
         with self._lock:
-            self._stretches[-1].pending += 1
-            return Span(self._first + len(self._stretches) - 1)
+            self._current.pending += 1
+            return self._current.span
 
     def settle(self, span: Span, records: int = 1) -> None:
         """
@@ -42,34 +49,40 @@ class CheckpointLedger:
             ValueError: More records were settled than admitted.
         """
         with self._lock:
-            index = span - self._first
-            if not 0 <= index < len(self._stretches) or self._stretches[index].pending < records:
+            stretch = self._open.get(span)
+            if stretch is None or stretch.pending < records:
                 raise ValueError("more records settled than admitted")
-            self._stretches[index].pending -= records
+            stretch.pending -= records
+            self._forget_if_settled(stretch)
 
     def checkpoint(self, state: bytes) -> None:
         """Close the current span: *state* covers everything admitted so far."""
         with self._lock:
-            if self._stretches[-1].pending == 0 and len(self._stretches) > 1:
-                # Nothing was read since the last STATE, so this one replaces it: a tap that
-                # says nothing but STATE must not make the queue grow.
-                self._stretches[-2].state = state
-            else:
-                self._stretches[-1].state = state
-                self._stretches.append(_Stretch())
+            ended = self._current
+            ended.state = state
+            ended.after = self._current = _Stretch(Span(ended.span + 1), before=ended)
+            self._open[self._current.span] = self._current
+            self._forget_if_settled(ended)
 
     def release(self) -> bytes | None:
         """Return the newest STATE whose records, and all before, are settled; each at most once."""
-        newest: bytes | None = None
         with self._lock:
-            while (head := self._stretches[0]).state is not None and not head.pending:
-                newest = head.state
-                self._stretches.popleft()
-                self._first += 1
+            newest, self._safe = self._safe, None
         return newest
 
     @property
     def pending(self) -> int:
         """Records admitted and not settled."""
         with self._lock:
-            return sum(stretch.pending for stretch in self._stretches)
+            return sum(stretch.pending for stretch in self._open.values())
+
+    def _forget_if_settled(self, stretch: _Stretch) -> None:
+        if stretch.pending or stretch.after is None:
+            return
+        del self._open[stretch.span]
+        stretch.after.before = stretch.before
+        if stretch.before is None:
+            self._safe = stretch.state
+        else:
+            stretch.before.after = stretch.after
+            stretch.before.state = stretch.state

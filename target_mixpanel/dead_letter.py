@@ -49,6 +49,7 @@ class DeadLetters:
         self._folder = folder
         self._run_id = run_id
         self._files: dict[str, _File] = {}
+        self._is_closed = False
         self._lock = threading.Lock()
         try:
             _make_folder(folder)
@@ -74,6 +75,8 @@ class DeadLetters:
         at = datetime.now(UTC).isoformat(timespec="seconds")
         lines = b"".join(_record_line(rejection, at) for rejection in rejections)
         with self._lock:
+            if self._is_closed:
+                raise DeadLetterError("the run is over; nothing more is set aside")
             try:
                 file = self._open(path, stream)
                 if file.schema_line != schema_line:
@@ -112,9 +115,12 @@ class DeadLetters:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for file in self._files.values():
-            os.close(file.descriptor)
-        self._files.clear()
+        # A failed run does not wait for its senders; one of them may be writing.
+        with self._lock:
+            self._is_closed = True
+            for file in self._files.values():
+                os.close(file.descriptor)
+            self._files.clear()
 
 
 def _make_folder(folder: Path) -> None:

@@ -1,6 +1,5 @@
 """How do the parts make one run? Records in, settled records out; shared by every door."""
 
-import logging
 import secrets
 import threading
 import time
@@ -9,9 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Final, Self
-
-import msgspec
+from typing import Self
 
 from target_mixpanel.checkpoints import CheckpointLedger
 from target_mixpanel.dead_letter import DeadLetters
@@ -21,28 +18,11 @@ from target_mixpanel.delivery.courier import Courier, Reports, RetryPolicy
 from target_mixpanel.delivery.endpoints import import_endpoint
 from target_mixpanel.delivery.gate import Gate
 from target_mixpanel.delivery.outbox import Outbox
-from target_mixpanel.errors import (
-    MissingKeyError,
-    RejectedRecordError,
-    StreamSchemaError,
-    listed,
-    printable,
-)
-from target_mixpanel.mapping.shape import StreamShape
-from target_mixpanel.model import Flaw, JsonObject, Record, Rejection, Row, Span
-from target_mixpanel.pipeline import Refused, StreamPipeline, TimeWindow
-from target_mixpanel.routing import specs_for
+from target_mixpanel.model import JsonObject, Rejection, Span
 from target_mixpanel.settings import Settings
 from target_mixpanel.stop import Stop
-from target_mixpanel.summary import StreamCounts, Summary
-
-logger = logging.getLogger("target-mixpanel")
-
-_REJECTIONS_HELD: Final = 1_000
-"""Rejections that wait to be written together: a disk confirms some hundred writes a second."""
-
-_EPOCHS_KEPT: Final = 16
-"""Compiled mappings of a stream that are kept: some taps alternate between two schemas."""
+from target_mixpanel.stream import Epoch, Stream
+from target_mixpanel.summary import Summary
 
 
 class Loader:
@@ -94,7 +74,7 @@ class Loader:
         schema: JsonObject,
         key_properties: Sequence[str],
         schema_line: bytes,
-    ) -> "Stream":
+    ) -> Stream:
         """
         Return the stream that takes records of this schema from now on.
 
@@ -105,7 +85,7 @@ class Loader:
         """
         opened = self._streams.get(stream)
         if opened is None:
-            opened = self._streams[stream] = Stream(self, stream)
+            opened = self._streams[stream] = Stream(self, stream, self.summary.stream(stream))
         opened.use_schema(schema, tuple(key_properties), schema_line)
         return opened
 
@@ -157,7 +137,7 @@ class Loader:
         else:
             self._outbox.submit(batch)
 
-    def builder(self, epoch: "Epoch") -> BatchBuilder:
+    def builder(self, epoch: Epoch) -> BatchBuilder:
         """Return a collector of the rows that one of *epoch*'s mappings makes."""
         return BatchBuilder(
             epoch,
@@ -167,9 +147,9 @@ class Loader:
             clock=self._clock,
         )
 
-    def set_aside(self, epoch: "Epoch", rejections: Sequence[Rejection]) -> None:
+    def set_aside(self, epoch: Epoch, rejections: Sequence[Rejection]) -> None:
         """
-        Count *rejections* and write them down; a dry run only counts.
+        Count *rejections* and write them down; a dry run only counts. On any thread.
 
         Raises:
             RejectedRecordError: There is nowhere to write them.
@@ -254,182 +234,6 @@ class Loader:
         self._resources.__exit__(kind, error, trace)
 
 
-class Epoch(msgspec.Struct, eq=False):
-    """A part of a stream under one SCHEMA."""
-
-    stream: "Stream"
-    schema_line: bytes
-    """The SCHEMA message as it came."""
-    pipeline: StreamPipeline | None = None
-    """None: the stream is skipped."""
-    builders: Sequence[BatchBuilder] = ()
-    """One for each of the stream's mappings."""
-
-
-class Stream:
-    """One stream of a run. For the reader's thread, but for what says otherwise."""
-
-    def __init__(self, loader: Loader, name: str) -> None:
-        self.name = name
-        self.counts: StreamCounts = loader.summary.stream(name)
-        self.on_batch: Callable[[int, float], None] = _ignore
-        """Told each settled batch's rows and the seconds it took, on the sender's thread."""
-        self._loader = loader
-        self._epoch = Epoch(self, b"")
-        self._epochs: dict[bytes, Epoch] = {}
-        self._rejections: list[Rejection] = []
-
-    def use_schema(
-        self,
-        schema: JsonObject,
-        key_properties: tuple[str, ...],
-        schema_line: bytes,
-    ) -> None:
-        """Take records of this schema from now on; `Loader.open_stream` says more."""
-        if schema_line == self._epoch.schema_line:
-            return
-        self.send_rest()
-        self.write_rejections()
-        if schema_line not in self._epochs:
-            if len(self._epochs) == _EPOCHS_KEPT:
-                self._epochs.pop(next(iter(self._epochs)))
-            self._epochs[schema_line] = self._compile(schema, key_properties, schema_line)
-        self._epoch = self._epochs[schema_line]
-
-    def load(self, values: JsonObject, line: bytes) -> None:
-        """
-        Take one record.
-
-        Args:
-            values: Its columns.
-            line: The RECORD message as it came.
-
-        Raises:
-            TargetMixpanelError: The run cannot go on.
-        """
-        self.counts.read += 1
-        pipeline = self._epoch.pipeline
-        if pipeline is None:
-            self.counts.filtered += 1
-            return
-        outcome = pipeline.run(values)
-        if isinstance(outcome, Refused):
-            self._reject(line, outcome)
-        elif not outcome:
-            self.counts.filtered += 1
-        else:
-            record = Record(line, self._loader.ledger.admit(), len(outcome))
-            for mapped in outcome:
-                row = Row(mapped.body, mapped.insert_id, record)
-                full = self._epoch.builders[mapped.destination].add(row)
-                if full is not None:
-                    self._loader.submit(full)
-
-    def refuse(self, line: bytes, flaw: Flaw) -> None:
-        """Take a record that could not even be read."""
-        self.counts.read += 1
-        self._reject(line, Refused(flaw))
-
-    def filter(self) -> None:
-        """Take a record that was filtered before it came here."""
-        self.counts.read += 1
-        self.counts.filtered += 1
-
-    def send_due(self, now: float) -> float | None:
-        """Send the batches that are old enough; return the seconds until the next one is."""
-        waits: list[float] = []
-        for builder in self._epoch.builders:
-            if builder.due_at is not None and builder.due_at <= now:
-                self._submit(builder)
-            if builder.due_at is not None:
-                waits.append(builder.due_at - now)
-        return min(waits, default=None)
-
-    def send_rest(self) -> None:
-        """Send every row that waits for company."""
-        for builder in self._epoch.builders:
-            self._submit(builder)
-
-    def write_rejections(self) -> None:
-        """Write down what was rejected here, and count it as settled."""
-        if not self._rejections:
-            return
-        rejections, self._rejections = self._rejections, []
-        self._loader.set_aside(self._epoch, rejections)
-        for rejection in rejections:
-            self._loader.ledger.settle(rejection.record.span)
-        self._loader.release()
-
-    def note(self, flaw: Flaw) -> None:
-        """Count a rejected record, and log it if it is the first of its kind. On any thread."""
-        if self.counts.count_rejected(flaw):
-            logger.warning("%s: first record rejected: %s", printable(self.name), _words(flaw))
-
-    def fail_if_rejected(self) -> None:
-        """End a dry run as the real one would end that has nowhere to set a record aside."""
-        if self.counts.rejections:
-            raise RejectedRecordError(
-                f"{printable(self.name)}: {self.counts.rejections:,} records were rejected, and "
-                "without dead_letter_path the first of them would end the run",
-            )
-
-    def rejection_error(self, flaw: Flaw) -> RejectedRecordError:
-        """Return what ends a run that has nowhere to set a record aside."""
-        kind = MissingKeyError if flaw.reason == "missing_key" else RejectedRecordError
-        return kind(
-            f"{printable(self.name)}: a record was rejected: {_words(flaw)}; mend the source or "
-            "the mapping, or set dead_letter_path to set such records aside and go on",
-        )
-
-    def _reject(self, line: bytes, refused: Refused) -> None:
-        record = Record(line, self._loader.ledger.admit(), 0, is_rejected=True)
-        self._rejections.append(Rejection(record, refused.flaw, refused.insert_id))
-        settings = self._loader.settings
-        is_fatal = settings.dead_letter_folder is None and not settings.dry_run
-        if is_fatal or len(self._rejections) >= _REJECTIONS_HELD:
-            self.write_rejections()
-
-    def _submit(self, builder: BatchBuilder) -> None:
-        batch = builder.take()
-        if batch is not None:
-            self._loader.submit(batch)
-
-    def _compile(
-        self,
-        schema: JsonObject,
-        key_properties: tuple[str, ...],
-        schema_line: bytes,
-    ) -> Epoch:
-        settings = self._loader.settings
-        specs = specs_for(self.name, settings.mappings)
-        if not specs:
-            if settings.unmapped_streams == "skip":
-                logger.info("%s: has no mapping and is skipped", printable(self.name))
-                return Epoch(self, schema_line)
-            raise StreamSchemaError(
-                f'streams: none matches the stream "{printable(self.name)}"; map it, deselect it '
-                "in the tap, or set unmapped_streams: skip",
-            )
-        shape = StreamShape(
-            stream=self.name,
-            schema=schema,
-            key_properties=key_properties,
-            is_schema_enforced=settings.validate_records,
-            takes_metadata=settings.add_record_metadata,
-            hash_key=None if settings.hash_key is None else settings.hash_key.encode(),
-        )
-        pipeline = StreamPipeline(specs, shape, TimeWindow(settings.since_ms, settings.until_ms))
-        if pipeline.left_out:
-            logger.info(
-                '%s: "*" leaves out %s; name what you need under properties',
-                printable(self.name),
-                listed(list(pipeline.left_out)),
-            )
-        epoch = Epoch(self, schema_line, pipeline)
-        epoch.builders = tuple(self._loader.builder(epoch) for _ in specs)
-        return epoch
-
-
 def _epoch(batch: Batch) -> Epoch:
     epoch: Epoch = batch.tag
     return epoch
@@ -437,15 +241,6 @@ def _epoch(batch: Batch) -> Epoch:
 
 def _count_request(batch: Batch, body_bytes: int, is_retry: bool) -> None:  # noqa: FBT001
     _epoch(batch).stream.counts.count_request(body_bytes=body_bytes, is_retry=is_retry)
-
-
-def _words(flaw: Flaw) -> str:
-    field = f'"{printable(flaw.field)}" ' if flaw.field else ""
-    return f"{field}{flaw.detail or ''} ({flaw.stage}: {flaw.reason})".strip()
-
-
-def _ignore(rows: int, seconds: float) -> None:
-    """Nobody wants to know."""
 
 
 def _run_id() -> str:

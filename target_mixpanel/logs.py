@@ -1,6 +1,7 @@
 """What may a log line not show? Secrets, in whatever form they come."""
 
 import base64
+import json
 import logging
 from collections.abc import Iterable
 from typing import Final
@@ -26,13 +27,21 @@ class Redactor(logging.Filter):
         )
 
     def filter(self, record: logging.LogRecord) -> bool:
-        message = record.getMessage()
+        try:
+            message = record.getMessage()
+        except (TypeError, ValueError, KeyError):
+            # A library's slip; logging itself would print the arguments as they are.
+            message, record.args = f"{record.msg} {record.args}", ()
+            record.msg = message
         shown = self.redact(message)
         if shown != message:
             record.msg, record.args = shown, ()
         if record.exc_info:
-            trace = logging.Formatter().formatException(record.exc_info)
-            record.exc_text, record.exc_info = self.redact(trace), None
+            record.exc_text = logging.Formatter().formatException(record.exc_info)
+            record.exc_info = None
+        for name, value in record.__dict__.items():  # the traceback, and what `extra` brought
+            if isinstance(value, str):
+                record.__dict__[name] = self.redact(value)
         return True
 
     def redact(self, text: str) -> str:
@@ -43,9 +52,11 @@ class Redactor(logging.Filter):
 
 
 def forms_of(secrets: Iterable[str], credentials: Credentials) -> Iterable[str]:
-    """Yield each secret as it is, in a URL, and as Basic authentication has it."""
+    """Yield each secret as it is, quoted, in a URL, and as Basic authentication has it."""
     for secret in secrets:
         yield secret
+        yield repr(secret)[1:-1]
+        yield json.dumps(secret)[1:-1]
         yield quote(secret, safe="")
         yield _basic(f"{secret}:")
     if isinstance(credentials, ServiceAccount):

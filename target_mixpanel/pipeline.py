@@ -87,13 +87,13 @@ class StreamPipeline:
 
     def run(self, record: JsonObject) -> Outcome:
         """Return what becomes of *record*."""
+        for name in self._key_properties:
+            if name not in record:
+                return Refused(Flaw("validate", "missing_key", name, "is a key property"))
         if self._validator is not None:
             flaw = self._validator.flaw(record)
             if flaw is not None:
                 return Refused(flaw)
-        for name in self._key_properties:
-            if name not in record:
-                return Refused(Flaw("validate", "missing_key", name, "is a key property"))
         now_ms = int(self._clock() * 1_000)
         rows: list[Mapped] = []
         for destination, plan in enumerate(self._plans):
@@ -114,19 +114,21 @@ class StreamPipeline:
         now_ms: int,
     ) -> Mapped | Refused | None:
         """Return *record*'s row for one destination; None if it is filtered there."""
+        insert_id: str | None = None
         try:
             event = plan.map(record, now_ms)
+            properties = event["properties"]
+            if self._window is not None and not self._window.holds(properties["time"]):
+                return None
+            insert_id = properties["$insert_id"]
+            body = _encode(event)
         except UnmappableError as error:
             return Refused(error.flaw, error.insert_id)
-        properties = event["properties"]
-        if self._window is not None and not self._window.holds(properties["time"]):
-            return None
-        insert_id: str = properties["$insert_id"]
-        try:
-            body = _encode(event)
         except UnicodeEncodeError:
             flaw = Flaw("map", "lone_surrogate", detail="holds half a character")
             return Refused(flaw, insert_id)
+        except RecursionError:
+            return Refused(Flaw("limit", "too_deep", detail="nests too deeply"), insert_id)
         flaw_of_row = row_flaw(event["event"], body)
         return (
             Mapped(destination, body, insert_id)

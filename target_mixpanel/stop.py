@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from target_mixpanel.errors import ShutdownTimeoutError
@@ -98,11 +99,15 @@ class Stop:
         return self._reader
 
     def _wake(self) -> None:
-        try:
+        # The pipe may be full of wake-ups, or closed: nobody sleeps.
+        with suppress(OSError):
             os.write(self._writer, b"\0")
-        except (BlockingIOError, OSError):
-            return  # the pipe is full of wake-ups, or closed: nobody sleeps
 
     def close(self) -> None:
-        os.close(self._reader)
-        os.close(self._writer)
+        """Let go of the descriptors; what fails later wakes nobody."""
+        # First forgotten, then closed: a thread that is late must not write into the file that
+        # gets the number next.
+        reader, writer = self._reader, self._writer
+        self._reader = self._writer = -1
+        os.close(reader)
+        os.close(writer)

@@ -1,9 +1,11 @@
 """What became of every record, stream by stream?"""
 
+import os
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -19,6 +21,9 @@ RATE_CHECKED_AT_END_FROM_REJECTIONS: Final = 10
 """At the end a small stream is judged, too, unless so few were rejected that chance explains it."""
 
 _REASONS_SHOWN: Final = 5
+
+_KINDS_TOLD_APART: Final = 100
+"""Of rejections, in a stream; the reasons may be a server's words, and those may differ each time."""
 
 Verdict = Literal["complete", "failed", "stopped"]
 
@@ -57,6 +62,8 @@ class StreamCounts:
         """Count one rejected record; say whether its kind is new."""
         kind = Refusals(flaw.stage, flaw.reason, flaw.field)
         with self._lock:
+            if kind not in self.rejected and len(self.rejected) >= _KINDS_TOLD_APART:
+                kind = Refusals(flaw.stage, "other", None)
             self.rejected[kind] += 1
             self.ended_at = self._clock()
             return self.rejected[kind] == 1
@@ -97,29 +104,35 @@ class StreamCounts:
             )
 
     def report(self) -> dict[str, Any]:
-        """Return the counts as JSON has them."""
-        seconds = max(self.ended_at - self.started_at, 0.0)
-        return {
-            "read": self.read,
-            "accepted": self.accepted,
-            "rejected": self.rejections,
-            "rejected_by_reason": [
-                {**msgspec.structs.asdict(kind), "records": records}
-                for kind, records in self.rejected.most_common()
-            ],
-            "filtered": self.filtered,
-            "pending": self.pending,
-            "requests": self.requests,
-            "retries": self.retries,
-            "bytes": self.bytes_sent,
-            "seconds": round(seconds, 3),
-            "events_per_second": round(self.accepted / seconds) if seconds else None,
-        }
+        """Return the counts as JSON has them, of one moment: a failed run's senders may go on."""
+        with self._lock:
+            rejected, filtered = self.rejected.total(), self.filtered
+            read = self.read
+            seconds = max(self.ended_at - self.started_at, 0.0)
+            return {
+                "read": read,
+                "accepted": self.accepted,
+                "rejected": rejected,
+                "rejected_by_reason": [
+                    {**msgspec.structs.asdict(kind), "records": records}
+                    for kind, records in self.rejected.most_common()
+                ],
+                "filtered": filtered,
+                "pending": read - filtered - self.accepted - rejected,
+                "requests": self.requests,
+                "retries": self.retries,
+                "bytes": self.bytes_sent,
+                "seconds": round(seconds, 3),
+                "events_per_second": round(self.accepted / seconds) if seconds else None,
+            }
 
     def _top_reasons(self) -> str:
+        with self._lock:
+            most_common = self.rejected.most_common(_REASONS_SHOWN)
         return ", ".join(
-            f"{kind.reason}{f' ({printable(kind.field)})' if kind.field else ''} x {records:,}"
-            for kind, records in self.rejected.most_common(_REASONS_SHOWN)
+            f"{printable(kind.reason)}{f' ({printable(kind.field)})' if kind.field else ''}"
+            f" x {records:,}"
+            for kind, records in most_common
         )
 
     def line(self) -> str:
@@ -193,7 +206,9 @@ class Summary:
         lines = [f"summary: {verdict} after {seconds:.1f} s"]
         lines += [f"  {counts.line()}" for counts in self._streams.values()]
         if self.ignored_messages:
-            kinds = ", ".join(f"{kind} x {n:,}" for kind, n in self.ignored_messages.items())
+            kinds = ", ".join(
+                f"{printable(kind)} x {n:,}" for kind, n in self.ignored_messages.items()
+            )
             lines.append(f"  ignored messages: {kinds}")
         return "\n".join(lines)
 
@@ -205,11 +220,13 @@ def write_report(report: dict[str, Any], path: Path) -> None:
     Raises:
         SettingsError: The file cannot be written.
     """
-    partial = path.with_name(f"{path.name}.partial")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         partial.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
         partial.replace(path)
     except OSError as error:
+        with suppress(OSError):
+            partial.unlink()
         raise SettingsError(
             f"report_path: {printable(str(path))} cannot be written ({error.strerror})",
         ) from None

@@ -1,7 +1,5 @@
 """The command: opens the parts, wires them to the SDK, owns signals and exit codes."""
 
-import copy
-import json
 import logging
 import os
 import signal
@@ -14,7 +12,6 @@ from types import FrameType
 from typing import IO, Any, ClassVar, Final
 
 import click
-import dotenv
 from singer_sdk import Target
 from singer_sdk.exceptions import MissingKeyPropertiesError, RecordsWithoutSchemaException
 from singer_sdk.helpers.capabilities import (
@@ -22,9 +19,10 @@ from singer_sdk.helpers.capabilities import (
     PluginCapabilities,
     TargetCapabilities,
 )
-from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform, StreamMap
+from singer_sdk.mapper import StreamMap
 from singer_sdk.plugin_base import _ConfigInput
 
+from target_mixpanel.config_sources import config_file, environment
 from target_mixpanel.errors import (
     InputError,
     MissingKeyError,
@@ -34,9 +32,8 @@ from target_mixpanel.errors import (
     TargetMixpanelError,
     printable,
 )
-from target_mixpanel.loader import Loader, Stream
+from target_mixpanel.loader import Loader
 from target_mixpanel.logs import Redactor, forms_of
-from target_mixpanel.model import Flaw, JsonObject
 from target_mixpanel.progress import NoProgress, Progress, progress_line
 from target_mixpanel.published_settings import PUBLISHED_SETTINGS
 from target_mixpanel.reader import Message, SingerBytesReader
@@ -44,6 +41,7 @@ from target_mixpanel.settings import FlatSettings, Settings, parse_settings
 from target_mixpanel.sinks import MixpanelSink
 from target_mixpanel.stop import Stop
 from target_mixpanel.summary import Verdict, write_report
+from target_mixpanel.ways import Way, find_way
 
 _SIGNAL_EXIT: Final = 128
 """A process that a signal ended exits with this plus the signal's number."""
@@ -86,7 +84,7 @@ class TargetMixpanel(Target):
         """
         given = dict(config) if isinstance(config, Mapping) else config
         if parse_env_config:
-            given = {**(given or {}), **_environment(self._env_var_prefix)}
+            given = {**(given or {}), **environment(self._env_var_prefix)}
         super().__init__(
             config=given,
             validate_config=validate_config,
@@ -102,9 +100,8 @@ class TargetMixpanel(Target):
         self._loader: Loader | None = None
         self._progress: Progress = NoProgress()
         self._schema_lines: dict[str, bytes] = {}
-        self._direct: dict[str, Stream] = {}
-        """Streams whose records go to the loader as they are: no stream map, no flattening."""
-        self._mapped: dict[str, list[tuple[StreamMap, MixpanelSink | None]]] = {}
+        self._ways: dict[str, Way] = {}
+        """How each stream's records reach the loader."""
 
     # Settings
 
@@ -159,22 +156,32 @@ class TargetMixpanel(Target):
             )
         self.schema_line = message.line
         self.mapper.register_raw_stream_schema(stream, schema, message.key_properties or [])
-        self._mapped[stream] = [
-            (stream_map, self._sink_for(stream_map))
-            for stream_map in self.mapper.stream_maps[stream]
-        ]
-        self._retire_old_sinks()
-        self._direct.pop(stream, None)
-        stream_map, sink = self._mapped[stream][0]
-        is_only_one = len(self._mapped[stream]) == 1
-        if sink is not None and is_only_one and self._passes_unchanged(stream_map):
-            self._direct[stream] = sink.stream
+        stream_maps = self.mapper.stream_maps[stream]
+        self._ways[stream] = find_way(stream_maps, self._sink_for, self.loader)
+        for sink in self._sinks_to_clear:
+            sink.clean_up()
+        self._sinks_to_clear = []  # the SDK would keep them to the end
         self._schema_lines[stream] = message.line
 
-    def _sink_for(self, stream_map: StreamMap) -> MixpanelSink | None:
-        """Return the sink of a stream map, None if the map removes the stream."""
-        if isinstance(stream_map, RemoveRecordTransform):
-            return None
+    def _process_record_message(self, message: Message) -> None:  # type: ignore[override]
+        stream, record = message.stream, message.record
+        if stream is None or record is None:
+            raise InputError(f'{self._reader.place()}: RECORD without "stream" or "record"')
+        way = self._ways.get(stream)
+        if way is None:
+            raise RecordsWithoutSchemaException(
+                f"{self._reader.place()}: a RECORD of {printable(stream)} came before its SCHEMA; "
+                "the tap must be mended",
+            )
+        try:
+            if message.flaw is None:
+                way.load(record, message)
+            else:
+                way.refuse(message, message.flaw)
+        except MissingKeyError as error:
+            raise MissingKeyPropertiesError(str(error)) from None
+
+    def _sink_for(self, stream_map: StreamMap) -> MixpanelSink:
         sink = self.get_sink(
             stream_map.stream_alias,
             schema=stream_map.transformed_schema,
@@ -183,67 +190,6 @@ class TargetMixpanel(Target):
         if not isinstance(sink, MixpanelSink):
             raise TypeError(f"unexpected sink {type(sink).__name__}")
         return sink
-
-    def _passes_unchanged(self, stream_map: StreamMap) -> bool:
-        return (
-            type(stream_map) is SameRecordTransform
-            and not stream_map.flattening_enabled
-            and not self.settings.add_record_metadata
-        )
-
-    def _retire_old_sinks(self) -> None:
-        """Let go of sinks whose schema is gone; the SDK would keep them to the end."""
-        for sink in self._sinks_to_clear:
-            sink.clean_up()
-        self._sinks_to_clear = []
-
-    def _process_record_message(self, message: Message) -> None:  # type: ignore[override]
-        stream, record = message.stream, message.record
-        if stream is None or record is None:
-            raise InputError(f'{self._reader.place()}: RECORD without "stream" or "record"')
-        direct = self._direct.get(stream)
-        try:
-            if message.flaw is not None:
-                self._refuse(stream, message, message.flaw)
-            elif direct is not None:
-                direct.load(record, message.line)
-            else:
-                self._load_mapped(stream, record, message)
-        except MissingKeyError as error:
-            raise MissingKeyPropertiesError(str(error)) from None
-
-    def _load_mapped(self, stream: str, record: JsonObject, message: Message) -> None:
-        """Take a record through the SDK's stream maps: slower, and a sink for each alias."""
-        for stream_map, sink in self._routes(stream):
-            if sink is None:
-                self.loader.summary.stream(stream).read += 1
-                self.loader.summary.stream(stream).filtered += 1
-                continue
-            try:
-                values = stream_map.transform(copy.copy(record))
-            except Exception:  # noqa: BLE001 (an operator's expression met a value it cannot take)
-                sink.stream.refuse(message.line, Flaw("map", "stream_map_failed"))
-                continue
-            if values is None:
-                sink.stream.filter()
-                continue
-            if sink.include_sdc_metadata_properties:
-                sink._add_sdc_metadata_to_record(values, _as_dict(message), {})  # noqa: SLF001
-            sink.stream.load(values, message.line)
-
-    def _refuse(self, stream: str, message: Message, flaw: Flaw) -> None:
-        for _, sink in self._routes(stream):
-            if sink is not None:
-                sink.stream.refuse(message.line, flaw)
-
-    def _routes(self, stream: str) -> list[tuple[StreamMap, MixpanelSink | None]]:
-        try:
-            return self._mapped[stream]
-        except KeyError:
-            raise RecordsWithoutSchemaException(
-                f"{self._reader.place()}: a RECORD of {printable(stream)} came before its SCHEMA; "
-                "the tap must be mended",
-            ) from None
 
     def _process_state_message(self, message: Message) -> None:  # type: ignore[override]
         state = bytes(message.value).strip()
@@ -382,7 +328,7 @@ class TargetMixpanel(Target):
         try:
             for path in value:
                 if path != "ENV":
-                    merged |= _config_file(path)
+                    merged |= config_file(path)
         except SettingsError as error:
             cls.logger.error(str(error))  # noqa: TRY400 (one line, no traceback)
             ctx.exit(1)
@@ -395,37 +341,6 @@ class TargetMixpanel(Target):
             if param.name == "file_input":
                 param.type = click.File("rb")
         return command
-
-
-def _config_file(path: str) -> dict[str, Any]:
-    place = f"--config {printable(path)}"
-    try:
-        config = json.loads(Path(path).read_bytes())
-    except OSError as error:
-        raise SettingsError(f"{place}: cannot be read ({error.strerror})") from None
-    except json.JSONDecodeError as error:
-        raise SettingsError(
-            f"{place}: is not JSON, at line {error.lineno} column {error.colno}",
-        ) from None
-    except UnicodeDecodeError:
-        raise SettingsError(f"{place}: is not UTF-8") from None
-    if not isinstance(config, dict):
-        raise SettingsError(f"{place}: must hold one JSON object")
-    return config
-
-
-def _environment(prefix: str) -> dict[str, str]:
-    """Return the settings of the environment and of a `.env` file below the working folder."""
-    dotenv.load_dotenv(dotenv.find_dotenv(usecwd=True))
-    return {
-        name: os.environ[f"{prefix}{name.upper()}"]
-        for name in FlatSettings.__struct_fields__
-        if os.environ.get(f"{prefix}{name.upper()}")
-    }
-
-
-def _as_dict(message: Message) -> dict[str, Any]:
-    return {"time_extracted": message.time_extracted, "version": message.version}
 
 
 def _internal_error(error: Exception) -> str:

@@ -5,17 +5,21 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.exceptions import InvalidSchema, InvalidURL
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, LocationParseError
 
 from target_mixpanel.delivery.endpoints import Endpoint
 from target_mixpanel.delivery.verdict import Answer, NoAnswer, NotConnected, Reply
+from target_mixpanel.errors import EndpointError, printable
 
 CONNECT_TIMEOUT_S: Final = 10.0
 """A host that does not answer in this time is not there; the retry will see."""
@@ -36,10 +40,18 @@ class Client:
     """
 
     def __init__(self, endpoint: Endpoint, *, timeout_s: float) -> None:
+        """
+        Take from the environment what it says about proxies and CA bundles, once.
+
+        Raises:
+            EndpointError: The CA bundle it names is not there.
+        """
         self._endpoint = endpoint
         self._timeout_s = timeout_s
         self._socket: socket.socket | None = None
-        self._session = requests.Session()
+        self._is_over = threading.Event()
+        """Of the exchange under way: its time is up."""
+        self._session = _Session()
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, _Adapter(self._remember))
         self._environment = self._session.merge_environment_settings(
@@ -49,6 +61,11 @@ class Client:
             verify=None,
             cert=None,
         )
+        bundle = self._environment["verify"]
+        if isinstance(bundle, str) and not Path(bundle).exists():
+            raise EndpointError(
+                f"REQUESTS_CA_BUNDLE: {printable(bundle)} is not there; correct or unset it",
+            )
         # What the environment says is known now; asking it again for each request costs more than
         # compressing the request.
         self._session.trust_env = False
@@ -63,10 +80,9 @@ class Client:
             auth=self._endpoint.auth,
         )
         timeout = (min(CONNECT_TIMEOUT_S, self._timeout_s), self._timeout_s)
-        is_over = threading.Event()
         try:
             with (
-                self._deadline(is_over),
+                self._deadline() as is_over,
                 self._session.send(
                     self._session.prepare_request(request),
                     timeout=timeout,
@@ -74,32 +90,38 @@ class Client:
                     **self._environment,
                 ) as response,
             ):
-                return _read(response)
+                reply = _read(response)
         except (requests.RequestException, HTTPError, OSError) as error:
-            if is_over.is_set():
-                return NoAnswer(f"no whole answer within {self._timeout_s:g} s")
-            return _failure(error)
+            reply = _failure(error)
+        # A reply that ends with its connection looks whole after the cut, too.
+        return NoAnswer(f"no whole answer within {self._timeout_s:g} s") if is_over() else reply
 
     @contextmanager
-    def _deadline(self, is_over: threading.Event) -> Iterator[None]:
-        """Cut the connection when the exchange takes too long in all: requests only limits gaps."""
+    def _deadline(self) -> Iterator[Callable[[], bool]]:
+        """
+        Cut the connection when the exchange takes too long in all: requests only limits gaps.
+
+        Yields:
+            Whether the time is up.
+        """
+        is_over = self._is_over = threading.Event()
 
         def cut() -> None:
             is_over.set()
-            if self._socket is not None:
-                with suppress(OSError):
-                    self._socket.shutdown(socket.SHUT_RDWR)
+            _shut(self._socket)
 
         timer = threading.Timer(self._timeout_s, cut)
         timer.daemon = True
         timer.start()
         try:
-            yield
+            yield is_over.is_set
         finally:
             timer.cancel()
 
     def _remember(self, connected: socket.socket) -> None:
         self._socket = connected
+        if self._is_over.is_set():
+            _shut(connected)  # connecting took all the time there was
 
     def __enter__(self) -> Self:
         return self
@@ -111,6 +133,19 @@ class Client:
         trace: TracebackType | None,
     ) -> None:
         self._session.close()
+
+
+class _Session(requests.Session):
+    """A session that knows no redirects and keeps no cookies."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+
+    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002
+        # Asked not to follow a redirect, requests still reads its whole body and parses its
+        # Location, which need not be a URL.
+        return None
 
 
 class _Adapter(HTTPAdapter):
@@ -131,12 +166,19 @@ class _Adapter(HTTPAdapter):
 
 
 def _pool_classes(on_connect: Callable[[socket.socket], None]) -> dict[str, type]:
+    # Told twice: while a proxy opens its tunnel there is only the first socket, and TLS wraps it.
     class PlainConnection(HTTPConnection):
-        def connect(self) -> None:
-            super().connect()
-            on_connect(self.sock)
+        def _new_conn(self) -> socket.socket:
+            connected = super()._new_conn()
+            on_connect(connected)
+            return connected
 
     class TlsConnection(HTTPSConnection):
+        def _new_conn(self) -> socket.socket:
+            connected = super()._new_conn()
+            on_connect(connected)
+            return connected
+
         def connect(self) -> None:
             super().connect()
             on_connect(self.sock)
@@ -148,6 +190,15 @@ def _pool_classes(on_connect: Callable[[socket.socket], None]) -> dict[str, type
         ConnectionCls = TlsConnection
 
     return {"http": PlainPool, "https": TlsPool}
+
+
+def _shut(connected: Any) -> None:
+    """End what is sent and received over a socket, whichever thread waits for it."""
+    with suppress(OSError):
+        # TLS within a proxy's TLS is no socket but has one. The plain method: SSLSocket's own
+        # takes its state from under the thread that reads.
+        plain = getattr(connected, "socket", connected)
+        socket.socket.shutdown(plain, socket.SHUT_RDWR)
 
 
 def _read(response: requests.Response) -> Reply:
@@ -164,20 +215,29 @@ def _read(response: requests.Response) -> Reply:
     )
 
 
+_TLS_CUT_OFF: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+"""The network's failures in TLS's words; a repeat may go better."""
+
+_UNUSABLE: Final = (InvalidURL, InvalidSchema, LocationParseError)
+"""What a proxy's address can be; the endpoint's own was looked at among the settings."""
+
+
 def _failure(error: BaseException) -> Reply:
     """Name the failure by its innermost cause; the messages of the outer ones repeat the URL."""
     cause = error
     for cause in _causes(error):
+        if isinstance(cause, _UNUSABLE):
+            return NotConnected(f"no connection ({type(cause).__name__})")
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return NotConnected(cause.verify_message)
-        if isinstance(cause, ssl.SSLError) and not isinstance(
-            cause,
-            (ssl.SSLEOFError, ssl.SSLZeroReturnError),
-        ):
-            return NotConnected(cause.reason or type(cause).__name__)
+            return NotConnected(f"TLS failed ({cause.verify_message})")
+        if isinstance(cause, ssl.SSLError) and not isinstance(cause, _TLS_CUT_OFF):
+            return NotConnected(f"TLS failed ({cause.reason or type(cause).__name__})")
     if isinstance(cause, OSError) and cause.strerror:
         return NoAnswer(f"{type(cause).__name__}: {cause.strerror}")
-    return NoAnswer(type(cause).__name__)
+    if type(cause) is OSError:
+        return NoAnswer(printable(str(cause)))  # a proxy's refusal
+    kind = type(cause)
+    return NoAnswer(f"{kind.__module__}.{kind.__name__}".removeprefix("builtins."))
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -3,7 +3,7 @@
 import queue
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from types import TracebackType
 from typing import Final, Self
 
@@ -93,6 +93,12 @@ class Outbox:
                         self._finished.notify_all()
         except BaseException as error:  # noqa: BLE001 (a thread's top: the main thread raises it)
             self._stop.fail(error)
+        self._pass_end_on()
+
+    def _pass_end_on(self) -> None:
+        """Let the next idle sender end, too; if the queue is full, it has no idle one."""
+        with suppress(queue.Full):
+            self._batches.put_nowait(None)
 
     def __enter__(self) -> Self:
         for thread in self._threads:
@@ -105,9 +111,13 @@ class Outbox:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if kind is not None or self._stop.has_failed:
-            return  # what is in flight is abandoned: its STATE was never printed
-        for _ in self._threads:
-            self._put(None)
+        if error is not None:
+            self._stop.fail(error)
+        if self._stop.has_failed:
+            # What is in flight is abandoned: its STATE was never printed. Nobody waits for the
+            # senders, but none may outlive its request: this process may go on to another run.
+            self._pass_end_on()
+            return
+        self._put(None)
         for thread in self._threads:
             thread.join()

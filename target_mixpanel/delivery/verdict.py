@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Sequence
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, TypeAlias
 
@@ -30,7 +31,7 @@ class NoAnswer(msgspec.Struct, frozen=True):
 
 
 class NotConnected(msgspec.Struct, frozen=True):
-    """TLS failed: there is nobody there to whom credentials may be shown."""
+    """TLS or the proxy failed: there is nobody there to whom credentials may be shown."""
 
     reason: str
 
@@ -126,7 +127,7 @@ def judge(reply: Reply, insert_ids: Sequence[str], *, now: float | None = None) 
         case NoAnswer(reason=reason):
             return TryAgain(reason)
         case NotConnected(reason=reason):
-            return Hopeless(f"TLS failed ({reason}); check api_url, the proxy and the CA bundle")
+            return Hopeless(f"{reason}; check api_url, the proxy and the CA bundle")
         case Answer():
             return _judge_answer(reply, insert_ids, time.time() if now is None else now)
 
@@ -164,6 +165,8 @@ def _judge_ok(answer: Answer, sent: int) -> Verdict:
     if body is None:
         return TryAgain("HTTP 200 without JSON, as a proxy's page or a cut reply")
     imported = body.get("num_records_imported")
+    if body.get("failed_records"):
+        return DoesNotAddUp("HTTP 200 blames rows")
     if imported == sent and type(imported) is int:
         return Delivered()
     return DoesNotAddUp(f"HTTP 200 counts {_number(imported)} of {sent:,} rows")
@@ -187,7 +190,8 @@ def _judge_bad_request(answer: Answer, insert_ids: Sequence[str]) -> Verdict:
     imported = body.get("num_records_imported")
     if imported is None and len(refused) < len(entries):
         return DoesNotAddUp("HTTP 400 blames one row twice and does not count the others")
-    if imported is not None and imported != len(insert_ids) - len(refused):
+    counted = len(insert_ids) - len(refused)
+    if imported is not None and (type(imported) is not int or imported != counted):
         return DoesNotAddUp(
             f"HTTP 400 counts {_number(imported)} rows imported and {len(refused):,} failed of "
             f"{len(insert_ids):,}",
@@ -198,7 +202,7 @@ def _judge_bad_request(answer: Answer, insert_ids: Sequence[str]) -> Verdict:
 def _row_index(entry: dict[str, Any], insert_ids: Sequence[str]) -> int | None:
     """Return which row *entry* blames: by index if its id agrees, else by an id of one row."""
     index = entry.get("index")
-    named = entry.get("insert_id", entry.get("$insert_id"))
+    named = entry.get("insert_id") or entry.get("$insert_id")  # the pages disagree on the key
     if type(index) is int and 0 <= index < len(insert_ids):
         is_agreed = not isinstance(named, str) or named in {"", insert_ids[index]}
         if is_agreed:
@@ -244,7 +248,9 @@ def retry_after_s(header: str | None, now: float) -> float:
         seconds = float(header)
     except ValueError:
         try:
-            seconds = parsedate_to_datetime(header).timestamp() - now
+            date = parsedate_to_datetime(header)
+            # Without a zone, or with -0000, it is UTC; not this machine's zone.
+            seconds = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now
         except (ValueError, TypeError, OverflowError):
             return 0.0
     if math.isnan(seconds):

@@ -1,11 +1,12 @@
 """How does a record become an event?"""
 
 from collections.abc import Callable
+from datetime import UTC
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from target_mixpanel.errors import StreamSchemaError
+from target_mixpanel.errors import StreamSchemaError, printable
 from target_mixpanel.limits import MAX_PROPERTIES, NAME_MAX_CHARS
 from target_mixpanel.mapping.flaws import UnmappableError, refuse
 from target_mixpanel.mapping.identity import InsertIdReader, id_text, insert_id_reader
@@ -16,6 +17,7 @@ from target_mixpanel.mapping.sources import (
     choose_columns,
     column_hasher,
     fetch,
+    fetch_id,
     source_name,
     top_level_columns,
 )
@@ -48,6 +50,9 @@ _OWN_PROPERTIES: Final = 6
 
 _DEVICE_PREFIX: Final = "$device:"
 
+_ANY_NOW_MS: Final = 253_402_300_800_000
+"""The end of the calendar: with it as "now", a constant time is refused only if it is no time."""
+
 
 class EventPlan(msgspec.Struct, frozen=True):
     """A stream's mapping compiled against its schema."""
@@ -58,7 +63,8 @@ class EventPlan(msgspec.Struct, frozen=True):
     read_time: TimeReader
     identify: Callable[[JsonObject], JsonObject]
     read_insert_id: InsertIdReader
-    fetch_ip: Fetch
+    read_ip: Fetch | None
+    """None: the ip is among the constants."""
     constants: JsonObject
     flat: tuple[Property, ...]
     """Properties from a column of the record, by the column's name."""
@@ -86,9 +92,9 @@ class EventPlan(msgspec.Struct, frozen=True):
             refuse_outside_window(time_ms, now_ms)
             properties = {"time": time_ms, "$insert_id": insert_id}
             properties.update(self.identify(record))
-            ip = self.fetch_ip(record)
-            properties["ip"] = NO_LOCATION if ip is None else ip
             properties.update(self.constants)
+            if self.read_ip is not None:
+                properties["ip"] = self.read_ip(record)
             self._add_columns(properties, record)
         except UnmappableError as error:
             error.insert_id = insert_id
@@ -122,24 +128,67 @@ def compile_events(spec: EventSpec, shape: StreamShape) -> EventPlan:
     sources, left_out = _property_sources(spec, shape)
     columns = [(name, source) for name, source in sources if isinstance(source, Column)]
     compiled = [_property(name, column, spec, shape) for name, column in columns]
-    no_location: Source = Constant(NO_LOCATION)
-    return EventPlan(
+    constants: JsonObject = {"ip": NO_LOCATION}
+    for name, source in sources:
+        if isinstance(source, Constant) and source.value is not None:
+            constants[name] = _constant(source.value, f'{place}.properties: "{printable(name)}"')
+    plan = EventPlan(
         name_event=_event_namer(spec, shape),
         fetch_time=fetch(spec.time, shape, f"{place}.time"),
         time_name=source_name(spec.time, "time"),
         read_time=time_reader(spec.time_unit, spec.timezone),
         identify=_identifier(spec, shape),
         read_insert_id=insert_id_reader(spec, shape),
-        fetch_ip=fetch(spec.ip or no_location, shape, f"{place}.ip"),
-        constants={
-            name: source.value
-            for name, source in sources
-            if isinstance(source, Constant) and source.value is not None
-        },
+        read_ip=None if spec.ip is None else _ip_reader(spec.ip, shape, f"{place}.ip"),
+        constants=constants,
         flat=tuple(made for made in compiled if isinstance(made[1], str)),
         nested=tuple(made for made in compiled if not isinstance(made[1], str)),
         left_out=left_out,
     )
+    _try_constants(plan, spec)
+    return plan
+
+
+def _constant(value: Any, place: str) -> Any:
+    """Return a value from the configuration as Mixpanel gets it."""
+    convert = converter({}, {}, UTC, "value", is_schema_enforced=False)
+    try:
+        return value if convert is None else convert(value)
+    except UnmappableError as error:
+        raise StreamSchemaError(f"{place}: {error.flaw.detail}") from None
+
+
+def _try_constants(plan: EventPlan, spec: EventSpec) -> None:
+    """Refuse a time or an id that is the same for every record, and wrong for every one."""
+    try:
+        if isinstance(spec.time, Constant):
+            plan.read_time(spec.time.value, _ANY_NOW_MS)
+    except UnmappableError as error:
+        raise StreamSchemaError(f"{spec.place}.time: {error.flaw.detail}") from None
+    ids = msgspec.structs.astuple(spec.identity)
+    try:
+        if all(source is None or isinstance(source, Constant) for source in ids):
+            plan.identify({})
+    except UnmappableError as error:
+        key = msgspec.structs.fields(spec.identity)[0].name
+        key = "distinct_id" if key == "source" else "user_id"
+        raise StreamSchemaError(f"{spec.place}.{key}: {error.flaw.detail}") from None
+
+
+def _ip_reader(source: Source, shape: StreamShape, place: str) -> Fetch:
+    get = fetch(source, shape, place)
+    field = source_name(source, "ip")
+
+    def read(record: JsonObject) -> str | int:
+        ip = get(record)
+        if type(ip) is str:
+            # For a blank one Mixpanel would look up the address that the request came from.
+            return NO_LOCATION if not ip or ip.isspace() else ip
+        if ip is None or (ip == NO_LOCATION and type(ip) is int):
+            return NO_LOCATION
+        return refuse("invalid_ip", field, "is not a text")
+
+    return read
 
 
 def _event_namer(spec: EventSpec, shape: StreamShape) -> Fetch:
@@ -153,7 +202,7 @@ def _event_namer(spec: EventSpec, shape: StreamShape) -> Fetch:
 def _identifier(spec: EventSpec, shape: StreamShape) -> Callable[[JsonObject], JsonObject]:
     match spec.identity:
         case DistinctId(source=source):
-            get = fetch(source, shape, f"{spec.place}.distinct_id")
+            get = fetch_id(source, shape, f"{spec.place}.distinct_id")
             field = source_name(source, "distinct_id")
             return lambda record: {"distinct_id": id_text(get(record), field)}
         case SimplifiedId(user=user, device=device):
@@ -168,8 +217,8 @@ def _simplified(
 ) -> Callable[[JsonObject], JsonObject]:
     """Return both ids, with the distinct_id that Mixpanel derives, which its deduplication uses."""
     nobody: Source = Constant(None)
-    get_user = fetch(user or nobody, shape, f"{place}.user_id")
-    get_device = fetch(device or nobody, shape, f"{place}.device_id")
+    get_user = fetch_id(user or nobody, shape, f"{place}.user_id")
+    get_device = fetch_id(device or nobody, shape, f"{place}.device_id")
     user_field = source_name(user or nobody, "user_id")
     device_field = source_name(device or nobody, "device_id")
 
@@ -179,10 +228,11 @@ def _simplified(
             refuse("missing_distinct_id", user_field, "and the device's id are null or missing")
         user_text = "" if user_id is None else id_text(user_id, user_field)
         device_text = "" if device_id is None else id_text(device_id, device_field)
-        device_text = device_text.removeprefix(_DEVICE_PREFIX)
+        if device_text.startswith(_DEVICE_PREFIX):
+            device_text = id_text(device_text.removeprefix(_DEVICE_PREFIX), device_field)
         ids = {"distinct_id": user_text}
         if not user_text and device_text:
-            ids["distinct_id"] = f"{_DEVICE_PREFIX}{device_text}"
+            ids["distinct_id"] = id_text(f"{_DEVICE_PREFIX}{device_text}", device_field)
         if user_text:
             ids["$user_id"] = user_text
         if device_text:
@@ -250,6 +300,8 @@ def _property(name: str, column: Column, spec: EventSpec, shape: StreamShape) ->
             is_schema_enforced=shape.is_schema_enforced,
         )
     )
-    default = None if column.default is msgspec.UNSET else column.default
+    default = None
+    if column.default is not msgspec.UNSET and column.default is not None:
+        default = _constant(column.default, f'{place}: the default of "{printable(name)}"')
     where = found.path[0] if len(found.path) == 1 else getter(found.path)
     return name, where, default, convert

@@ -3,14 +3,13 @@
 import re
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, tzinfo
-from decimal import Context, Decimal
+from decimal import Decimal
 from hashlib import blake2b
 from typing import Any, Final, TypeAlias
 
-import msgspec
-
 from target_mixpanel.errors import StreamSchemaError
 from target_mixpanel.limits import DISTINCT_ID_MAX_CHARS, INSERT_ID_MAX_CHARS, RESERVED_IDS
+from target_mixpanel.mapping.canonical import canonical, encode, number_text
 from target_mixpanel.mapping.flaws import refuse
 from target_mixpanel.mapping.paths import ResolvedColumn, getter, resolve, string_format
 from target_mixpanel.mapping.shape import StreamShape
@@ -29,11 +28,6 @@ _DIGEST_BYTES: Final = 16
 _VERBATIM: Final = re.compile(rf"[A-Za-z0-9-]{{1,{INSERT_ID_MAX_CHARS}}}")
 _FINER_THAN_MICROSECONDS: Final = re.compile(r"[.,]\d{6}(\d*[1-9])")
 _MICROSECOND: Final = timedelta(microseconds=1)
-_EXACT: Final = Context(prec=5_000)
-"""Decimal arithmetic that does not round: the default context keeps 28 digits."""
-_MAX_PLAIN_DIGITS: Final = 40
-"""An exponent may be short and mean megabytes of digits; beyond this it stays an exponent."""
-_encode: Final = msgspec.json.Encoder(order="deterministic", decimal_format="string").encode
 
 
 def id_text(value: Any, field: str) -> str:
@@ -47,7 +41,7 @@ def id_text(value: Any, field: str) -> str:
     elif type(value) is int:
         text = str(value)
     elif type(value) is Decimal or type(value) is float:
-        text = _number_text(value)
+        text = number_text(value)
     elif value is None:
         refuse("missing_distinct_id", field, "is null or missing, and the mapping has no default")
     else:
@@ -146,7 +140,7 @@ def _hashed_whole(stream: str) -> InsertIdReader:
     def read(record: JsonObject, event: str) -> str:
         # The loader's and the tap's bookkeeping differs between runs; the record does not.
         own = {
-            name: _canonical(value)
+            name: canonical(value)
             for name, value in record.items()
             if not name.startswith("_sdc_")
         }
@@ -156,7 +150,7 @@ def _hashed_whole(stream: str) -> InsertIdReader:
 
 
 def _digest(recipe: list[Any]) -> str:
-    return blake2b(_encode(recipe), digest_size=_DIGEST_BYTES).hexdigest()
+    return blake2b(encode(recipe), digest_size=_DIGEST_BYTES).hexdigest()
 
 
 def _canonical_key(value: Any, name: str, timezone: tzinfo) -> Any:
@@ -167,7 +161,7 @@ def _canonical_key(value: Any, name: str, timezone: tzinfo) -> Any:
         return {"us": instant(value, timezone) // _MICROSECOND}
     if isinstance(value, (dict, list)):
         refuse("invalid_key", name, "is an object or a list, so no $insert_id can be made of it")
-    return _canonical(value)
+    return canonical(value)
 
 
 def _canonical_time(text: str, timezone: tzinfo) -> Any:
@@ -178,28 +172,3 @@ def _canonical_time(text: str, timezone: tzinfo) -> Any:
     finer = _FINER_THAN_MICROSECONDS.search(text)
     microseconds = instant(moment, timezone) // _MICROSECOND
     return {"us": microseconds, "finer": finer.group(1)} if finer else {"us": microseconds}
-
-
-def _canonical(value: Any) -> Any:
-    """Return *value* such that equal JSON values, nested ones too, have one spelling."""
-    if isinstance(value, dict):
-        return {name: _canonical(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_canonical(item) for item in value]
-    if isinstance(value, (Decimal, float)):
-        number = _decimal(value)
-        is_whole = number.is_finite() and number == number.to_integral_value()
-        if is_whole and number.adjusted() < _MAX_PLAIN_DIGITS:
-            return int(number)
-        return {"n": _number_text(number)}
-    return value
-
-
-def _number_text(value: Decimal | float) -> str:
-    """Return a number's one plain spelling: 1.50 and 1.5 are the same."""
-    normal = _EXACT.normalize(_decimal(value))
-    return format(normal, "f") if abs(normal.adjusted()) < _MAX_PLAIN_DIGITS else str(normal)
-
-
-def _decimal(value: Decimal | float) -> Decimal:
-    return Decimal(repr(value)) if isinstance(value, float) else value

@@ -2,7 +2,7 @@
 
 import operator
 from collections.abc import Callable, Iterator
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -13,7 +13,9 @@ from target_mixpanel.specs import ColumnPath
 Getter: TypeAlias = Callable[[JsonObject], Any]
 """Record → the column's value, None where there is none."""
 
-_MAX_REF_HOPS = 20
+_MAX_REF_HOPS: Final = 20
+_MAX_LOOKS: Final = 200
+"""Parts of a column's schema that are looked at: references may lead in circles."""
 
 
 class ResolvedColumn(msgspec.Struct, frozen=True):
@@ -100,6 +102,11 @@ def types(schema: JsonObject, root: JsonObject) -> frozenset[str]:
     return frozenset(found - {"null"})
 
 
+def certain_types(schema: object, root: JsonObject) -> frozenset[str]:
+    """Return the JSON types that a valid value has, less null; empty where it may have any."""
+    return _possible_types(schema, root, iter(range(_MAX_LOOKS))) - {"null"}
+
+
 def string_format(schema: JsonObject, root: JsonObject) -> str | None:
     """Return the first `format` that *schema* names."""
     return next((here["format"] for here in alternatives(schema, root) if "format" in here), None)
@@ -112,9 +119,29 @@ def _properties(schema: JsonObject, root: JsonObject) -> JsonObject:
     return merged
 
 
+def _possible_types(schema: object, root: JsonObject, looks: Iterator[int]) -> frozenset[str]:
+    """Return the JSON types *schema* confines a value to; empty where it does not, or too deep."""
+    if not isinstance(schema, dict) or next(looks, None) is None:
+        return frozenset()
+    if "$ref" in schema:  # before draft 2019-09 nothing beside it counts
+        return _possible_types(_local(str(schema["$ref"]), root), root, looks)
+    kind = schema.get("type")
+    if kind:
+        return frozenset([kind] if isinstance(kind, str) else kind)
+    for keyword in ("anyOf", "oneOf"):
+        branches = [_possible_types(here, root, looks) for here in schema.get(keyword) or ()]
+        if branches and all(branches):
+            return frozenset[str]().union(*branches)
+    confined = (_possible_types(here, root, looks) for here in schema.get("allOf") or ())
+    return next((kinds for kinds in confined if kinds), frozenset())
+
+
 def _allows_more(schema: JsonObject, root: JsonObject) -> bool:
     """Say whether columns beyond the named ones are announced, not merely not forbidden."""
-    return any(here.get("additionalProperties") for here in alternatives(schema, root))
+    return any(
+        here.get("additionalProperties", False) is not False or here.get("patternProperties")
+        for here in alternatives(schema, root)
+    )
 
 
 def _local(ref: str, root: JsonObject) -> JsonObject:

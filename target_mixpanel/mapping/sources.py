@@ -7,7 +7,8 @@ import msgspec
 
 from target_mixpanel.errors import SettingsError, StreamSchemaError, listed
 from target_mixpanel.limits import RESERVED_EVENT_PROPERTIES
-from target_mixpanel.mapping.paths import getter, resolve, types
+from target_mixpanel.mapping.identity import id_text
+from target_mixpanel.mapping.paths import alternatives, getter, resolve, types
 from target_mixpanel.mapping.shape import StreamShape
 from target_mixpanel.mapping.values import Converter, hasher
 from target_mixpanel.model import JsonObject
@@ -35,6 +36,28 @@ def fetch(source: Source, shape: StreamShape, place: str) -> Fetch:
             if hashed is None and default is msgspec.UNSET:
                 return get
             return _with_default(get, None if default is msgspec.UNSET else default, hashed)
+
+
+def fetch_id(source: Source, shape: StreamShape, place: str) -> Fetch:
+    """
+    Compile *source*, an id; a hashed one is refused, or stays empty, as it would be unhashed.
+
+    Else the hash of "anonymous" would be one user with everybody's events.
+
+    Raises:
+        StreamSchemaError: The schema has no such column.
+    """
+    if not isinstance(source, Column) or not source.is_hashed:
+        return fetch(source, shape, place)
+    hashed = column_hasher(shape, place)
+    field = source_name(source, place)
+
+    def hash_id(value: Any) -> str:
+        text = id_text(value, field)
+        return hashed(text) if text else text
+
+    default = None if source.default is msgspec.UNSET else source.default
+    return _with_default(getter(resolve(source.path, shape.schema, place).path), default, hash_id)
 
 
 def column_hasher(shape: StreamShape, place: str) -> Converter:
@@ -110,10 +133,13 @@ def _is_reserved(name: str) -> bool:
 
 
 def _is_scalar_or_list(column: JsonObject, root: JsonObject) -> bool:
-    kinds = types(column, root)
-    if "object" in kinds:
-        return False
-    if "array" not in kinds:
-        return True
-    items = column.get("items")
-    return not isinstance(items, dict) or not types(items, root) & _CONTAINERS
+    for here in alternatives(column, root):
+        kind = here.get("type") or ()
+        if "properties" in here or "object" in ([kind] if isinstance(kind, str) else kind):
+            return False
+        for keyword in ("items", "prefixItems"):
+            items = here.get(keyword)
+            for item in items if isinstance(items, list) else [items]:
+                if isinstance(item, dict) and types(item, root) & _CONTAINERS:
+                    return False
+    return True

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Context, Decimal
 from typing import Any, Final, TypeAlias
 
 from target_mixpanel.limits import EARLIEST_TIME_MS, FUTURE_TOLERANCE_MS
@@ -26,8 +26,11 @@ _UNITS_PER_SECOND: Final[dict[TimeUnit, int]] = {
 _NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
 _COMPACT_DATE_DIGITS: Final = 8
 _LONGEST_NUMBER_CHARS: Final = 40
-_MIDNIGHT_24: Final = re.compile(r"^(.+[T ])24(:?00(?::?00(?:[.,]0+)?)?)?(Z|[+-]\d\d:?\d\d)?$")
-_LEAP_SECOND: Final = re.compile(r"^(.+[T ]\d\d:?\d\d:?)60(?:[.,]\d+)?(Z|[+-]\d\d:?\d\d)?$")
+_LONGEST_EXPONENT: Final = 30
+_FLOOR: Final = Context(prec=2 * _LONGEST_NUMBER_CHARS, rounding=ROUND_FLOOR)
+"""Decimal arithmetic that never rounds an instant up into the next millisecond."""
+_MIDNIGHT_24: Final = re.compile(r"(.+[T ])24(?::?00(?::?00(?:[.,]0+)?)?)?(Z|[+-]\d\d:?\d\d)?")
+_LEAP_SECOND: Final = re.compile(r"(.+[T ]\d\d:?\d\d:?)60([.,]\d+)?(Z|[+-]\d\d:?\d\d)?")
 
 
 def time_reader(unit: TimeUnit, timezone: tzinfo) -> TimeReader:
@@ -37,7 +40,7 @@ def time_reader(unit: TimeUnit, timezone: tzinfo) -> TimeReader:
     It takes ISO 8601 text (`Z`, an offset, or none: then *timezone*; a date alone is its midnight;
     `24:00` and the leap second `:60` are the instant after), and numbers in *unit*, as JSON numbers
     or as text. With unit "auto" a number must lie between 1971 and an hour from now in exactly
-    one unit; those ranges do not overlap. Eight digits of text are a date. Digits finer than a
+    one unit; those ranges do not overlap; and eight digits of text are a date. Digits finer than a
     millisecond are cut off.
     """
 
@@ -84,6 +87,9 @@ def instant(moment: datetime, timezone: tzinfo) -> timedelta:
 
 def parse_iso(text: str) -> datetime | None:
     """Read an ISO 8601 date or date-time, `24:00` and `:60` included; None if it is none."""
+    # An epoch number, which Python would take for a compact date, any character, and a time.
+    if text[:9].isdecimal() and len(text) != _COMPACT_DATE_DIGITS:
+        return None
     try:
         return datetime.fromisoformat(text)
     except ValueError:
@@ -92,18 +98,16 @@ def parse_iso(text: str) -> datetime | None:
 
 def _parse_beyond_midnight(text: str) -> datetime | None:
     """Read the two spellings that name the start of the next day or minute."""
-    for pattern, replacement, step in (
-        (_MIDNIGHT_24, r"\g<1>00:00:00", timedelta(days=1)),
-        (_LEAP_SECOND, r"\g<1>59", timedelta(seconds=1)),
-    ):
-        match = pattern.match(text)
-        if match:
-            offset = match.group(match.re.groups) or ""
-            try:
-                return datetime.fromisoformat(match.expand(replacement) + offset) + step
-            except (ValueError, OverflowError):
-                return None
-    return None
+    if match := _MIDNIGHT_24.fullmatch(text):
+        moment, step = f"{match[1]}00:00:00{match[2] or ''}", timedelta(days=1)
+    elif match := _LEAP_SECOND.fullmatch(text):
+        moment, step = f"{match[1]}59{match[2] or ''}{match[3] or ''}", timedelta(seconds=1)
+    else:
+        return None
+    try:
+        return datetime.fromisoformat(moment) + step
+    except (ValueError, OverflowError):
+        return None
 
 
 def _read_iso(text: str, timezone: tzinfo) -> int:
@@ -122,15 +126,21 @@ def _decimal(text: str) -> Decimal:
     return Decimal(text)
 
 
+def _thousandfold(number: Decimal) -> int:
+    """Return *number* times 1,000, rounded down: an instant never moves into the next ms."""
+    if not number.is_finite() or number.adjusted() > _LONGEST_EXPONENT:
+        refuse("invalid_time", detail="is too large a number")
+    return int(_FLOOR.multiply(number, 1_000).to_integral_value(ROUND_FLOOR))
+
+
 def _read_number(value: int | Decimal, unit: TimeUnit, now_ms: int) -> int:
-    if type(value) is Decimal and not value.is_finite():
-        refuse("invalid_time", detail="is not a finite number")
+    thousandfold = value * 1_000 if type(value) is int else _thousandfold(Decimal(value))
     if unit != "auto":
-        return int(value * 1_000 // _UNITS_PER_SECOND[unit])
+        return thousandfold // _UNITS_PER_SECOND[unit]
     latest_ms = now_ms + FUTURE_TOLERANCE_MS
     for per_second in _UNITS_PER_SECOND.values():
-        if EARLIEST_TIME_MS * per_second <= value * 1_000 <= latest_ms * per_second:
-            return int(value * 1_000 // per_second)
+        if EARLIEST_TIME_MS * per_second <= thousandfold <= latest_ms * per_second:
+            return thousandfold // per_second
     return refuse(
         "invalid_time",
         detail="is between 1971 and now in no unit; set time_unit if it is right",

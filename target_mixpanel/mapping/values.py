@@ -14,8 +14,9 @@ from target_mixpanel.limits import (
     MAX_SAFE_INTEGER,
     MAX_SIGNIFICANT_DIGITS,
 )
+from target_mixpanel.mapping.canonical import plain_text
 from target_mixpanel.mapping.flaws import refuse
-from target_mixpanel.mapping.paths import string_format, types
+from target_mixpanel.mapping.paths import certain_types, string_format
 from target_mixpanel.mapping.times import parse_iso
 from target_mixpanel.model import JsonObject
 
@@ -47,7 +48,7 @@ def converter(
         field: What a refusal calls the column.
         is_schema_enforced: Records are validated, so a string column holds nothing but strings.
     """
-    kinds = types(column, root) if is_schema_enforced else frozenset()
+    kinds = certain_types(column, root) if is_schema_enforced else frozenset()
     if kinds == {"string"}:
         match string_format(column, root):
             case "date-time":
@@ -65,10 +66,14 @@ def converter(
 
 
 def hasher(key: bytes) -> Converter:
-    """Return the function that replaces a value by its HMAC-SHA256, in 64 hex digits."""
+    """
+    Return the function that replaces a value by its HMAC-SHA256, in 64 hex digits.
+
+    A number counts as the text of its one plain spelling, so that 7, 7.0 and "7" are one person.
+    """
 
     def hashed(value: Any) -> str:
-        text = value if type(value) is str else str(value)
+        text = value if type(value) is str else plain_text(value)
         return hmac.digest(key, text.encode("utf-8", "surrogatepass"), sha256).hex()
 
     return hashed

@@ -41,19 +41,14 @@ class TestPromise1StateCoversOnlySettledRecords:
     def test_state_does_not_pass_a_batch_that_cannot_be_delivered(
         self, command: Command, sandbox: Sandbox
     ):
-        sandbox.script({"hold_until_requests": 2}, {"status": 503, "times": -1})
-        done = command.run(
-            ORDERS_SCHEMA,
-            orders(10),
-            state(9),
-            orders(10, start=10),
-            state(19),
-            batch_size_rows=10,
-            max_parallel_requests=2,
-            retry_max_elapsed_seconds=0.5,
-        )
+        with command.start(batch_size_rows=10, retry_max_elapsed_seconds=0.5) as running:
+            running.write(ORDERS_SCHEMA, orders(10), state(9))
+            assert running.read_state() == state(9)["value"]
+            sandbox.script({"status": 503, "times": -1})
+            running.write(orders(10, start=10), state(19), orders(10, start=20), state(29))
+            done = running.finish()
 
-        assert (done.code, done.states) == (1, [state(9)["value"]])
+        assert (done.code, done.states) == (1, [])
 
     def test_state_is_as_the_tap_spelled_it(self, command: Command):
         """Numbers that a float cannot hold come out as they went in, and key order stays."""

@@ -1,0 +1,52 @@
+"""How is a JSON value spelled, so that equal values are spelled alike and others never?"""
+
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
+from typing import Any, Final
+
+import msgspec
+
+from target_mixpanel.mapping.flaws import refuse
+
+_EXACT: Final = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
+"""Decimal arithmetic that does not round: the default context keeps 28 digits."""
+
+_MAX_WHOLE_DIGITS: Final = 4_300
+"""Python reads no longer integer from JSON, so beyond this a number stays an exponent: a short one
+may mean megabytes of digits."""
+
+_MAX_PLAIN_DIGITS: Final = 300
+
+encode: Final = msgspec.json.Encoder(order="deterministic", decimal_format="number").encode
+"""Spell what `canonical` returned, as UTF-8 JSON."""
+
+
+def canonical(value: Any) -> Any:
+    """Return *value* such that `encode` spells equal JSON values, nested ones too, alike."""
+    if isinstance(value, dict):
+        return {name: canonical(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [canonical(item) for item in value]
+    if isinstance(value, (Decimal, float)):
+        number = _normal(value)
+        exponent = number.as_tuple().exponent
+        is_whole = isinstance(exponent, int) and exponent >= 0
+        return int(number) if is_whole and number.adjusted() < _MAX_WHOLE_DIGITS else number
+    return value
+
+
+def number_text(value: Decimal | float) -> str:
+    """Return a number's one plain spelling: 1.50 and 1.5 are the same."""
+    normal = _normal(value)
+    return format(normal, "f") if abs(normal.adjusted()) < _MAX_PLAIN_DIGITS else str(normal)
+
+
+def plain_text(value: Any) -> str:
+    """Return the text that *value* is or, for what is no text, its one spelling as JSON."""
+    return value if isinstance(value, str) else encode(canonical(value)).decode()
+
+
+def _normal(value: Decimal | float) -> Decimal:
+    number = Decimal(repr(value)) if isinstance(value, float) else value
+    if not number.is_finite():
+        refuse("not_a_number", detail="is NaN or infinite")
+    return _EXACT.normalize(number) if number else Decimal(0)
