@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: bench clean constraints demo lint test
+.PHONY: bench clean constraints demo docs lint test
 
 .venv/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=…" if sys.version_info < (3, 11) else 0)'
@@ -29,6 +29,10 @@ demo: .venv/.ready
 
 bench: .venv/.ready
 	$(BIN)/python bench/run.py $(BENCH)
+
+# The README's list of settings.
+docs: .venv/.ready
+	$(BIN)/python docs/make_settings.py
 
 # Pins what development runs with. Names and versions only, so it works with any index.
 constraints: .venv/.ready

@@ -51,7 +51,7 @@ _NO_STATE: Final = frozenset({b"null", b"{}"})
 
 
 class TargetMixpanel(Target):
-    """The Singer target."""
+    """Load Mixpanel from any Singer tap."""
 
     name = "target-mixpanel"
     package_name = "target-mixpanel"

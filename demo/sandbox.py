@@ -1,0 +1,92 @@
+"""How does the demo run Mixpanel's sandbox, and what does it ask it?"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+import urllib.parse
+import urllib.request
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+import processes
+from console import StepError
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator
+    from pathlib import Path
+
+START_TIMEOUT_S: Final = 30.0
+
+_ANNOUNCED: Final = re.compile(r"^Mixpanel sandbox on (http://\S+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """How many rows of an event the sandbox accepted, and how many Mixpanel's reports show."""
+
+    raw: int
+    reported: int
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """A running sandbox."""
+
+    url: str
+
+    def arrived(self, event: str) -> Arrived:
+        """Count one event."""
+        count = self._get("/sandbox/summary")["events"].get(event, {"raw": 0, "report": 0})
+        return Arrived(raw=count["raw"], reported=count["report"])
+
+    def sample(self, event: str) -> dict[str, Any] | None:
+        """Return one event as the reports show it, if there is one; a user's, if possible."""
+        events = self._reported(event, limit=20)
+        of_users = [row for row in events if row["properties"]["distinct_id"]]
+        return next(iter(of_users + events), None)
+
+    def total(self, event: str, name: str) -> Decimal:
+        """Add up one numeric property, as a report would."""
+        amounts = (
+            row["properties"].get(name, 0) for row in self._reported(event, limit=sys.maxsize)
+        )
+        return sum(map(Decimal, amounts), Decimal(0))
+
+    def _reported(self, event: str, limit: int) -> list[dict[str, Any]]:
+        query = urllib.parse.urlencode({"view": "report", "event": event, "limit": limit})
+        events: list[dict[str, Any]] = self._get(f"/sandbox/events?{query}")
+        return events
+
+    def _get(self, path: str) -> Any:
+        with urllib.request.urlopen(self.url + path, timeout=60) as reply:  # noqa: S310 - loopback
+            return json.load(reply, parse_float=Decimal)
+
+
+@contextmanager
+def running(python: Path, *, log: Path, cwd: Path) -> Iterator[Sandbox]:
+    """
+    Run the sandbox on a free port; stop it at the end.
+
+    Raises:
+        StepError: It did not start; *log* says why.
+    """
+    command: list[str | Path] = [python, "-u", "-m", "target_mixpanel.sandbox", "--port", "0"]
+    with processes.started(command, log=log, cwd=cwd) as process:
+        yield Sandbox(_await_url(process, log))
+
+
+def _await_url(process: subprocess.Popen[bytes], log: Path) -> str:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        if announced := _ANNOUNCED.search(log.read_text(errors="replace")):
+            return announced[1]
+        if process.poll() is not None:
+            raise StepError(f"the sandbox ended with status {process.returncode}")
+        time.sleep(0.05)
+    raise StepError(f"the sandbox said nothing within {START_TIMEOUT_S:.0f} s")

@@ -1,0 +1,149 @@
+"""meltano.yml and .env.example say what `target-mixpanel --about` says."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+REPO = Path(__file__).parents[2]
+PREFIX = "TARGET_MIXPANEL_"
+
+KINDS = {
+    "string": {"string"},
+    "integer": {"integer"},
+    "boolean": {"boolean"},
+    "object": {"object"},
+    "array": {"array"},
+    # Meltano 4.4 fails on a decimal that comes from the environment; see meltano.yml.
+    "number": {"decimal", "integer"},
+}
+
+
+@pytest.fixture(scope="module")
+def about():
+    command = [Path(sys.executable).with_name("target-mixpanel"), "--about", "--format=json"]
+    return json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
+
+
+@pytest.fixture(scope="module")
+def published(about):
+    return about["settings"]["properties"]
+
+
+@pytest.fixture(scope="module")
+def loader():
+    project = yaml.safe_load((REPO / "meltano.yml").read_text())
+    (loader,) = project["plugins"]["loaders"]
+    return loader
+
+
+@pytest.fixture(scope="module")
+def settings(loader):
+    return {setting["name"]: setting for setting in loader["settings"]}
+
+
+def test_every_published_setting_stands_in_meltano_yml(published, settings):
+    assert set(published) <= set(settings)
+
+
+def test_every_setting_in_meltano_yml_is_published(published, settings):
+    assert set(settings) <= set(published)
+
+
+def test_kinds_match_the_published_types(published, settings):
+    expected = {
+        name: {"options"} if "enum" in schema else KINDS[_type(schema)]
+        for name, schema in published.items()
+    }
+
+    wrong = {
+        name: (setting["kind"], expected[name])
+        for name, setting in settings.items()
+        if name in expected and setting["kind"] not in expected[name]
+    }
+
+    assert not wrong
+
+
+def test_secrets_and_only_secrets_are_sensitive(published, settings):
+    expected = {name for name, schema in published.items() if schema.get("secret")}
+
+    assert expected == {name for name, setting in settings.items() if setting.get("sensitive")}
+
+
+def test_defaults_are_the_published_ones(published, settings):
+    """Meltano writes its defaults into the target's configuration, so they must be the same."""
+    expected = {
+        name: schema["default"] for name, schema in published.items() if "default" in schema
+    }
+
+    assert expected == {
+        name: setting["value"] for name, setting in settings.items() if "value" in setting
+    }
+
+
+def test_options_are_among_the_published_values(published, settings):
+    offered = {
+        name: {option["value"] for option in setting["options"]}
+        for name, setting in settings.items()
+        if "options" in setting
+    }
+
+    wrong = {
+        name: values
+        for name, values in offered.items()
+        if not values <= set(published[name]["enum"])
+    }
+
+    assert not wrong
+
+
+def test_every_setting_is_labelled_and_described(settings):
+    assert all(setting["label"] and setting["description"] for setting in settings.values())
+
+
+def test_capabilities_are_the_published_ones(about, loader):
+    assert set(about["capabilities"]) == set(loader["capabilities"])
+
+
+def test_credentials_are_validated_as_groups_of_real_settings(loader, settings):
+    token, account = map(set, loader["settings_group_validation"])
+
+    assert token | account <= set(settings)
+    assert token - account == {"project_token"}
+
+
+@pytest.mark.parametrize("path", ["meltano.yml", "demo/meltano.yml"])
+def test_anonymous_usage_statistics_are_off(path):
+    assert yaml.safe_load((REPO / path).read_text())["send_anonymous_usage_stats"] is False
+
+
+def test_the_demo_configures_real_settings(settings):
+    project = yaml.safe_load((REPO / "demo" / "meltano.yml").read_text())
+    (loader,) = project["plugins"]["loaders"]
+
+    assert set(loader["config"]) <= set(settings)
+    assert loader["config"].keys() <= {setting["name"] for setting in loader["settings"]}
+
+
+def test_env_example_names_only_real_settings(published):
+    text = (REPO / ".env.example").read_text()
+    names = re.findall(rf"^(?:# )?{PREFIX}([A-Z_]+)=", text, re.MULTILINE)
+
+    assert {name.lower() for name in names} <= set(published)
+
+
+def test_env_example_writes_objects_as_json(published):
+    text = (REPO / ".env.example").read_text()
+    objects = re.findall(rf"^(?:# )?{PREFIX}([A-Z_]+)='(.+)'$", text, re.MULTILINE)
+
+    assert {"streams": dict} == {name.lower(): type(json.loads(value)) for name, value in objects}
+
+
+def _type(schema):
+    (first, *_) = (name for name in schema["type"] if name != "null")
+    return first
