@@ -22,7 +22,7 @@ from target_mixpanel.model import JsonObject, Rejection, Span
 from target_mixpanel.settings import Settings
 from target_mixpanel.stop import Stop
 from target_mixpanel.stream import Epoch, Stream
-from target_mixpanel.summary import Summary
+from target_mixpanel.summary import Summary, check_report
 
 
 class Loader:
@@ -217,6 +217,8 @@ class Loader:
 
     def __enter__(self) -> Self:
         settings = self.settings
+        if settings.report_file is not None:
+            check_report(settings.report_file)
         if settings.dead_letter_folder is not None and not settings.dry_run:
             letters = DeadLetters(settings.dead_letter_folder, _run_id())
             self._dead_letters = self._resources.enter_context(letters)

@@ -13,7 +13,12 @@ from typing import IO, Any, ClassVar, Final
 
 import click
 from singer_sdk import Target
-from singer_sdk.exceptions import MissingKeyPropertiesError, RecordsWithoutSchemaException
+from singer_sdk.exceptions import (
+    MapExpressionError,
+    MissingKeyPropertiesError,
+    RecordsWithoutSchemaException,
+    StreamMapConfigError,
+)
 from singer_sdk.helpers.capabilities import (
     CapabilitiesEnum,
     PluginCapabilities,
@@ -45,6 +50,9 @@ from target_mixpanel.ways import Way, find_way
 
 _SIGNAL_EXIT: Final = 128
 """A process that a signal ended exits with this plus the signal's number."""
+
+_STREAM_MAP_ERRORS: Final = (MapExpressionError, NotImplementedError, StreamMapConfigError)
+"""What the SDK raises for stream maps that it does not understand."""
 
 _NO_STATE: Final = frozenset({b"null", b"{}"})
 """Values of STATE that mark no place to go on from."""
@@ -85,18 +93,22 @@ class TargetMixpanel(Target):
         given = dict(config) if isinstance(config, Mapping) else config
         if parse_env_config:
             given = {**(given or {}), **environment(self._env_var_prefix)}
-        super().__init__(
-            config=given,
-            validate_config=validate_config,
-            setup_mapper=setup_mapper,
-            message_reader=message_reader,
-        )
+        try:
+            super().__init__(
+                config=given,
+                validate_config=validate_config,
+                setup_mapper=setup_mapper,
+                message_reader=message_reader,
+            )
+        except _STREAM_MAP_ERRORS as error:
+            raise SettingsError(f"stream_maps: {printable(str(error))}") from None
         self.schema_line = b""
         """The SCHEMA message that is being taken, as it came."""
         self._stop = Stop(self.settings.shutdown_timeout_seconds)
         self._reader = SingerBytesReader(self._stop, self._on_idle, self._ignore)
         self.message_reader = message_reader or self._reader
         self._resources = ExitStack()
+        self._resources.callback(self._stop.close)
         self._loader: Loader | None = None
         self._progress: Progress = NoProgress()
         self._schema_lines: dict[str, bytes] = {}
@@ -155,7 +167,10 @@ class TargetMixpanel(Target):
                 f"SCHEMA of {printable(stream)}: has no properties; the tap must name its columns",
             )
         self.schema_line = message.line
-        self.mapper.register_raw_stream_schema(stream, schema, message.key_properties or [])
+        try:
+            self.mapper.register_raw_stream_schema(stream, schema, message.key_properties or [])
+        except _STREAM_MAP_ERRORS as error:
+            raise SettingsError(f"stream_maps: {printable(str(error))}") from None
         stream_maps = self.mapper.stream_maps[stream]
         self._ways[stream] = find_way(stream_maps, self._sink_for, self.loader)
         for sink in self._sinks_to_clear:
@@ -245,9 +260,10 @@ class TargetMixpanel(Target):
             MissingKeyPropertiesError,
         ) as error:
             verdict, problem = "failed", str(error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (the top: a traceback could show a record)
             verdict, problem = "failed", _internal_error(error)
-            self.logger.debug("internal error", exc_info=error)
+            # Where, but not what: an exception's own words may be a record's.
+            self.logger.debug("".join(traceback.format_tb(error.__traceback__)))
         if problem is None and self._stop.signal_number is not None:
             verdict = "stopped"
         self._report(verdict, problem)
