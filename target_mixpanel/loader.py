@@ -5,17 +5,17 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from target_mixpanel.checkpoints import CheckpointLedger
 from target_mixpanel.dead_letter import DeadLetters
 from target_mixpanel.delivery.batches import Batch, BatchBuilder, SizeLimit
 from target_mixpanel.delivery.client import Client
-from target_mixpanel.delivery.courier import Courier, Reports, RetryPolicy
-from target_mixpanel.delivery.endpoints import import_endpoint
+from target_mixpanel.delivery.courier import Courier, Reports, RetryPolicy, Transport
+from target_mixpanel.delivery.endpoints import Endpoint, import_endpoint
 from target_mixpanel.delivery.gate import Gate
 from target_mixpanel.delivery.outbox import Outbox
 from target_mixpanel.model import JsonObject, Rejection, Span
@@ -23,6 +23,18 @@ from target_mixpanel.settings import Settings
 from target_mixpanel.stop import Stop
 from target_mixpanel.stream import Epoch, Stream
 from target_mixpanel.summary import Summary, check_report
+
+
+class OpenTransport(Protocol):
+    """What makes a transport: the HTTP client, or a scripted one."""
+
+    def __call__(
+        self,
+        endpoint: Endpoint,
+        *,
+        timeout_s: float,
+    ) -> AbstractContextManager[Transport]:
+        """Return the transport of one sender."""
 
 
 class Loader:
@@ -38,6 +50,7 @@ class Loader:
         stop: Stop,
         *,
         write_state: Callable[[bytes], None],
+        open_transport: OpenTransport = Client,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """
@@ -46,6 +59,7 @@ class Loader:
             stop: What ends every wait of the run.
             write_state: Called with each STATE value that has become safe, in order, never twice
                 at once, from any thread.
+            open_transport: Makes what carries one sender's requests, on that sender's thread.
             clock: Monotonic seconds.
         """
         self.settings = settings
@@ -53,6 +67,7 @@ class Loader:
         self.ledger = CheckpointLedger()
         self._stop = stop
         self._write_state = write_state
+        self._open_transport = open_transport
         self._clock = clock
         self._streams: dict[str, Stream] = {}
         self._resources = ExitStack()
@@ -199,9 +214,10 @@ class Loader:
     def _courier(self) -> Iterator[Courier]:
         settings = self.settings
         endpoint = import_endpoint(settings.url, settings.credentials)
-        with Client(endpoint, timeout_s=settings.request_timeout_seconds) as client:
+        timeout_s = settings.request_timeout_seconds
+        with self._open_transport(endpoint, timeout_s=timeout_s) as transport:
             yield Courier(
-                client,
+                transport,
                 self._gate,
                 self._stop,
                 Reports(self._settle, self._reject, _count_request),
