@@ -5,7 +5,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
@@ -30,10 +30,23 @@ SECRETS: Final = ("project_token", "service_account_secret", "hash_key")
 
 _SDK_OBJECTS: Final = ("stream_maps", "stream_map_config", "faker_config")
 _OBJECTS: Final = ("streams", *_SDK_OBJECTS)
+_TYPE_NAMES: Final = {
+    "array": "a list",
+    "bool": "true or false",
+    "float": "a number",
+    "int": "a whole number",
+    "object": "a map",
+    "str": "a text",
+}
+_MSGSPEC_TYPE: Final = re.compile(rf"\b({'|'.join(_TYPE_NAMES)})\b")
 _RELATIVE_TIME: Final = re.compile(r"(\d{1,5})d")
 _MS_PER_DAY: Final = 86_400_000
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
+_COMPACT_DATE_DIGITS: Final = 8
 _NOT_IN_A_CREDENTIAL: Final = re.compile(r"[\s\x00-\x1f\x7f]|[^\x00-\xff]")
 _HTTPS_PORT: Final = 443
+_HOST: Final = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|[0-9a-f:.]*:[0-9a-f:.]*", re.ASCII)
 
 _Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 
@@ -55,7 +68,7 @@ class FlatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     batch_size_bytes: Annotated[int, msgspec.Meta(ge=1_000, le=10_485_760)] = IMPORT_MAX_BYTES
     batch_wait_limit_seconds: _Seconds = 60
     max_parallel_requests: Annotated[int, msgspec.Meta(ge=1, le=64)] = 8
-    max_events_per_second: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    max_events_per_second: Annotated[float, msgspec.Meta(gt=0, le=1_000_000)] | None = None
     request_timeout_seconds: _Seconds = 60
     retry_initial_seconds: Annotated[float, msgspec.Meta(ge=0, le=3_600)] = 2
     retry_max_seconds: Annotated[float, msgspec.Meta(ge=0, le=3_600)] = 60
@@ -149,6 +162,9 @@ def _flat(config: Mapping[str, Any]) -> FlatSettings:
     for name in _OBJECTS:
         if isinstance(given.get(name), str):
             given[name] = _json(given[name], name)
+    for name in _SDK_OBJECTS:
+        if name in given and not isinstance(given[name], Mapping):
+            raise SettingsError(f"{name}: expected a map")
     if type(given.get("project_id")) is int:
         given["project_id"] = str(given["project_id"])
     for name, value in given.items():
@@ -166,15 +182,14 @@ def _in_our_words(message: str) -> str:
     name = place.strip("`").removeprefix("$.")
     if problem.startswith("Invalid enum value"):
         return f"{name}: is not one of its values; see target-mixpanel --about"
-    words = problem.replace("`", "").replace("int ", "a whole number ").replace("float", "a number")
-    words = re.sub(r"\bint\b", "a whole number", words).replace("str", "a text")
-    return f"{name}: {words[:1].lower()}{words[1:]}".replace(" | null", "")
+    words = _MSGSPEC_TYPE.sub(lambda kind: _TYPE_NAMES[kind[0]], problem)
+    return f"{name}: {words[:1].lower()}{words[1:]}".replace(" | null", "").replace("`", "")
 
 
 def _json(text: str, name: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise SettingsError(f"{name}: is a text that is not JSON; give it a map") from None
 
 
@@ -206,6 +221,8 @@ def check_url(url: str, place: str) -> str:
         raise SettingsError(f"{place}: is not a URL; write https:// and the host's name")
     if parts.username is not None or parts.password is not None:
         raise SettingsError(f"{place}: holds a user; credentials have settings of their own")
+    if not _is_loopback(host) and not _HOST.fullmatch(host):
+        raise SettingsError(f"{place}: is not a URL; write https:// and the host's name")
     if parts.path.strip("/") or parts.query or parts.fragment:
         raise SettingsError(f"{place}: write only https:// and the host's name, no path")
     base = f"{parts.scheme}://{parts.netloc}"
@@ -225,7 +242,7 @@ def _is_ip(host: str) -> bool:
         ipaddress.ip_address(host)
     except ValueError:
         # Not an address as written; a resolver takes "2130706433" and "0x7f.1" for one, too.
-        return re.fullmatch(r"[0-9a-fx.]*", host.rpartition(".")[2]) is not None
+        return re.fullmatch(r"0x[0-9a-f]*|\d+", host.rstrip(".").rpartition(".")[2]) is not None
     return True
 
 
@@ -241,6 +258,8 @@ def _credentials(flat: FlatSettings) -> Credentials:
         value = getattr(flat, name)
         if value is not None and _NOT_IN_A_CREDENTIAL.search(value):
             raise SettingsError(f"{name}: holds white space or a character no credential has")
+    if flat.hash_key is not None and not _is_utf8(flat.hash_key):
+        raise SettingsError("hash_key: is not UTF-8")
     account = (flat.service_account_username, flat.service_account_secret, flat.project_id)
     if flat.service_account_username is None and flat.service_account_secret is None:
         if flat.project_token is None:
@@ -260,6 +279,14 @@ def _credentials(flat: FlatSettings) -> Credentials:
     if username is None or secret is None or project_id is None or ":" in username:
         raise SettingsError("service_account_username: holds a colon")
     return ServiceAccount(username, secret, project_id)
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _require_hash_key(
@@ -286,15 +313,19 @@ def _sources(spec: StreamSpec) -> Iterator[object]:
 def _moment_ms(text: str | None, name: str, now_ms: int) -> int | None:
     if text is None:
         return None
-    relative = _RELATIVE_TIME.fullmatch(text.strip())
+    text = text.strip()
+    relative = _RELATIVE_TIME.fullmatch(text)
     if relative:
         return now_ms - int(relative.group(1)) * _MS_PER_DAY
     try:
-        moment = datetime.fromisoformat(text.strip())
+        moment = datetime.fromisoformat(text)
     except ValueError:
+        moment = None
+    # Python takes "1712013000000", an epoch number, for a compact date and a time.
+    if moment is None or (text[:9].isdecimal() and len(text) != _COMPACT_DATE_DIGITS):
         raise SettingsError(
             f'{name}: is not a time; write one like "2026-10-01", "2026-10-01T12:00:00Z" or "30d"',
-        ) from None
+        )
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return int(moment.timestamp() * 1_000)
+    return (moment - _EPOCH) // _MILLISECOND

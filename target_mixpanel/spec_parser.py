@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from target_mixpanel.errors import SettingsError, listed, printable
+from target_mixpanel.limits import NAME_MAX_CHARS
 from target_mixpanel.specs import (
     AllColumns,
     Column,
@@ -80,7 +81,8 @@ def parse_streams(
     entries: list[tuple[str, str, object]] = []
     if isinstance(raw, Mapping):
         entries = [
-            (str(key), f"{place}.{printable(str(key))}", value) for key, value in raw.items()
+            (_text(key, f"{place}: a stream's name"), f"{place}.{printable(key)}", value)
+            for key, value in raw.items()
         ]
     elif _is_list(raw):
         for index, entry in enumerate(raw):
@@ -108,10 +110,11 @@ def _parse_mappings(raw: object, place: str) -> tuple[StreamSpec, ...]:
 
 def _parse_mapping(raw: object, place: str) -> StreamSpec:
     mapping = _object(raw, place)
-    kind = mapping.get("type", "events")
+    given = {key: value for key, value in mapping.items() if value is not None}
+    kind = given.get("type", "events")
     if kind not in TYPES:
         raise SettingsError(f"{place}.type: expected one of {listed(list(TYPES))}")
-    return _parse_event(mapping, place)
+    return _parse_event(given, place)
 
 
 def _parse_event(raw: Raw, place: str) -> EventSpec:
@@ -123,13 +126,13 @@ def _parse_event(raw: Raw, place: str) -> EventSpec:
     return EventSpec(
         place=place,
         event=_parse_event_name(raw, place),
-        time=_parse_source(raw["time"], f"{place}.time"),
+        time=_parse_shown(raw["time"], f"{place}.time"),
         identity=_parse_identity(raw, place),
         properties=_parse_properties(raw, place),
         time_unit=_parse_time_unit(raw.get("time_unit", "auto"), f"{place}.time_unit"),
         timezone=_parse_timezone(raw.get("timezone", "UTC"), f"{place}.timezone"),
         insert_id=_parse_insert_id(raw.get("insert_id"), f"{place}.insert_id"),
-        ip=_parse_source(raw["ip"], f"{place}.ip") if raw.get("ip") is not None else None,
+        ip=_parse_shown(raw["ip"], f"{place}.ip") if "ip" in raw else None,
     )
 
 
@@ -137,9 +140,12 @@ def _parse_event_name(raw: Raw, place: str) -> Source | StreamName:
     if "event" in raw and "event_from" in raw:
         raise SettingsError(f"{place}: has both event and event_from; keep one")
     if "event_from" in raw:
-        return _parse_source(raw["event_from"], f"{place}.event_from")
+        return _parse_shown(raw["event_from"], f"{place}.event_from")
     if "event" in raw:
-        return Constant(_text(raw["event"], f"{place}.event"))
+        event = _text(raw["event"], f"{place}.event")
+        if len(event) > NAME_MAX_CHARS:
+            raise SettingsError(f"{place}.event: has more than {NAME_MAX_CHARS} characters")
+        return Constant(event)
     return StreamName()
 
 
@@ -151,7 +157,7 @@ def _parse_identity(raw: Raw, place: str) -> Identity:
                 f"{place}: has distinct_id beside user_id or device_id; keep distinct_id alone, or "
                 "user_id and device_id (projects with simplified identity merge)",
             )
-        return DistinctId(_parse_source(raw["distinct_id"], f"{place}.distinct_id"))
+        return DistinctId(_parse_needed(raw["distinct_id"], f"{place}.distinct_id"))
     if not has_simplified:
         raise SettingsError(
             f"{place}.distinct_id: is missing; name the column that holds the user's id, or write "
@@ -160,8 +166,8 @@ def _parse_identity(raw: Raw, place: str) -> Identity:
     user = raw.get("user_id")
     device = raw.get("device_id")
     return SimplifiedId(
-        user=None if user is None else _parse_source(user, f"{place}.user_id"),
-        device=None if device is None else _parse_source(device, f"{place}.device_id"),
+        user=None if user is None else _parse_needed(user, f"{place}.user_id"),
+        device=None if device is None else _parse_needed(device, f"{place}.device_id"),
     )
 
 
@@ -257,6 +263,21 @@ def _parse_source(raw: object, place: str) -> Source:
         default=raw.get("default", msgspec.UNSET),
         is_hashed=is_hashed,
     )
+
+
+def _parse_needed(raw: object, place: str) -> Source:
+    source = _parse_source(raw, place)
+    if isinstance(source, Constant) and source.value is None:
+        raise SettingsError(f"{place}.value: is null, so every record would be rejected")
+    return source
+
+
+def _parse_shown(raw: object, place: str) -> Source:
+    """Read a source whose value Mixpanel must understand."""
+    source = _parse_needed(raw, place)
+    if isinstance(source, Column) and source.is_hashed:
+        raise SettingsError(f"{place}.hash: means nothing here; only properties and ids are hashed")
+    return source
 
 
 def _parse_path(raw: object, place: str) -> ColumnPath:

@@ -32,6 +32,11 @@ _SHOWN_KEYWORDS: Final = frozenset(
 )
 _MAX_WORDS_CHARS: Final = 80
 
+_BY_NAME: Final = frozenset(
+    {"$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties"},
+)
+"""Keywords whose value holds schemas by a name of the tap's choice, which is no keyword."""
+
 
 class RecordValidator:
     """
@@ -52,6 +57,10 @@ class RecordValidator:
         schema = dict(schema, properties=schema.get("properties"))
         if not isinstance(schema["properties"], dict):
             raise StreamSchemaError(f"{place}: has no properties; the tap must name its columns")
+        if not isinstance(schema.get("$schema", ""), str):
+            raise StreamSchemaError(
+                f"{place}: is no JSON Schema, at $schema; the tap must be mended"
+            )
         keywords = set(_walk(schema, place))
         draft = validators.validator_for(schema, default=jsonschema.Draft202012Validator)
         try:
@@ -61,30 +70,45 @@ class RecordValidator:
                 f"{place}: is no JSON Schema, at {_dotted(error.absolute_path) or 'its top'} "
                 f"({error.validator}); the tap must be mended",
             ) from None
+        self._names = frozenset(_column_names(schema))
         self._fast = _compile_fast(schema, draft, place)
         self._exact = None if keywords & {"pattern", "patternProperties"} else _exact(schema, draft)
 
     def flaw(self, record: JsonObject) -> Flaw | None:
         """Return why *record* does not fit, None if it does; without its values."""
-        if self._fast.is_valid(record):
-            return None
+        try:
+            if self._fast.is_valid(record):
+                return None
+        except ValueError:
+            pass  # it does not go down as far as the record does
         return self._second_look(record)
 
     def _second_look(self, record: JsonObject) -> Flaw | None:
         if self._exact is not None:
             try:
                 error = next(self._exact.iter_errors(record), None)
-            except (ArithmeticError, TypeError):
-                error = None  # of arithmetic that jsonschema cannot do with such a number
+            except (ArithmeticError, TypeError, RecursionError):
+                error = None  # of arithmetic, or a depth, that jsonschema cannot do
             else:
                 if error is None:
                     return None
             if error is not None:
                 return _schema_flaw(
-                    str(error.validator), error.validator_value, error.absolute_path
+                    str(error.validator or "false"),
+                    error.validator_value,
+                    self._field([*error.absolute_path, *_missing(error)]),
                 )
-        refusal = next(iter(self._fast.iter_errors(record)))
-        return _schema_flaw(str(list(refusal.schema_path)[-1]), None, refusal.instance_path)
+        try:
+            refusal = next(iter(self._fast.iter_errors(record)))
+        except ValueError:
+            return Flaw("limit", "too_deep", detail="nests too deeply")
+        keyword = str(list(refusal.schema_path)[-1])
+        return _schema_flaw(keyword, None, self._field(refusal.instance_path))
+
+    def _field(self, path: Sequence[object]) -> str | None:
+        """Name a place in a record; names that are not the schema's are the record's content."""
+        known = [step if step in self._names else "*" for step in path if isinstance(step, str)]
+        return _dotted(known) or None
 
 
 def row_flaw(event: str, body: bytes) -> Flaw | None:
@@ -129,6 +153,10 @@ def _walk(schema: object, place: str, depth: int = 0) -> Iterator[str]:
         raise StreamSchemaError(f"{place}: nests more than {SCHEMA_MAX_DEPTH} levels")
     if isinstance(schema, dict):
         for keyword, value in schema.items():
+            if keyword in _BY_NAME and isinstance(value, dict):
+                yield keyword
+                yield from _walk(list(value.values()), place, depth + 1)
+                continue
             is_reference = keyword in {"$ref", "$dynamicRef", "$recursiveRef"}
             if is_reference and isinstance(value, str) and not value.startswith("#"):
                 raise StreamSchemaError(
@@ -149,11 +177,20 @@ def _without_patterns(schema: Any) -> Any:
         return [_without_patterns(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    return {
+    kept = {
         keyword: _without_patterns(value)
         for keyword, value in schema.items()
         if not (keyword == "pattern" and isinstance(value, str) and not _is_linear(value))
     }
+    by_pattern = kept.get("patternProperties")
+    if isinstance(by_pattern, dict) and not all(map(_is_linear, by_pattern)):
+        kept["patternProperties"] = {
+            pattern: value for pattern, value in by_pattern.items() if _is_linear(pattern)
+        }
+        # Which names are additional can no longer be told.
+        kept.pop("additionalProperties", None)
+        kept.pop("unevaluatedProperties", None)
+    return kept
 
 
 def _is_linear(pattern: str) -> bool:
@@ -164,10 +201,36 @@ def _is_linear(pattern: str) -> bool:
     return True
 
 
-def _schema_flaw(keyword: str, value: object, path: Sequence[object]) -> Flaw:
-    field = _dotted(path) or None
+def _column_names(schema: object) -> Iterator[str]:
+    if isinstance(schema, dict):
+        columns = schema.get("properties")
+        yield from columns if isinstance(columns, dict) else ()
+        required = schema.get("required")
+        yield from required if isinstance(required, list) else ()
+        for value in schema.values():
+            yield from _column_names(value)
+    elif isinstance(schema, list):
+        for item in schema:
+            yield from _column_names(item)
+
+
+def _missing(error: jsonschema.ValidationError) -> list[str]:
+    """Return the first required column that is missing, if that is the error."""
+    required = error.validator_value
+    if error.validator != "required" or not isinstance(required, list):
+        return []
+    columns = error.instance if isinstance(error.instance, dict) else {}
+    return [name for name in required if name not in columns][:1]
+
+
+def _schema_flaw(keyword: str, value: object, field: str | None) -> Flaw:
     if keyword == "required":
-        return Flaw("validate", "schema_required", field, "lacks a required column")
+        return Flaw(
+            "validate",
+            "schema_required",
+            field,
+            "is required" if value else "lacks a required column",
+        )
     words = f"breaks the schema's {printable(keyword)}"
     if keyword in _SHOWN_KEYWORDS and value is not None:
         words += f" {printable(json.dumps(value, default=str), max_chars=_MAX_WORDS_CHARS)}"

@@ -42,6 +42,8 @@ def id_text(value: Any, field: str) -> str:
         text = str(value)
     elif type(value) is Decimal or type(value) is float:
         text = number_text(value)
+        if "E" in text:
+            refuse("invalid_distinct_id", field, "has more than 255 characters", stage="limit")
     elif value is None:
         refuse("missing_distinct_id", field, "is null or missing, and the mapping has no default")
     else:
@@ -140,9 +142,7 @@ def _hashed_whole(stream: str) -> InsertIdReader:
     def read(record: JsonObject, event: str) -> str:
         # The loader's and the tap's bookkeeping differs between runs; the record does not.
         own = {
-            name: canonical(value)
-            for name, value in record.items()
-            if not name.startswith("_sdc_")
+            name: canonical(value) for name, value in record.items() if not name.startswith("_sdc_")
         }
         return _digest([RECIPE_VERSION, stream, event, own])
 

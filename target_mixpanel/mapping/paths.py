@@ -34,7 +34,8 @@ def resolve(path: ColumnPath, schema: JsonObject, place: str) -> ResolvedColumn:
     """
     Find *path* in a stream's *schema*.
 
-    A text is first looked up as it is, then split at its dots.
+    A text is first looked up as it is, then split at its dots. Within an object of which the schema
+    says nothing (a database's JSON column) any path will do.
 
     Raises:
         StreamSchemaError: The schema has no such column; the message lists those there are.
@@ -50,7 +51,7 @@ def resolve(path: ColumnPath, schema: JsonObject, place: str) -> ResolvedColumn:
         if segment in properties:
             here = properties[segment]
             continue
-        if _allows_more(here, schema):
+        if _allows_more(here, schema) or (depth and not properties and _is_open(here, schema)):
             return ResolvedColumn(segments, {})
         within = f' below "{printable(".".join(segments[:depth]))}"' if depth else ""
         raise StreamSchemaError(
@@ -134,6 +135,12 @@ def _possible_types(schema: object, root: JsonObject, looks: Iterator[int]) -> f
             return frozenset[str]().union(*branches)
     confined = (_possible_types(here, root, looks) for here in schema.get("allOf") or ())
     return next((kinds for kinds in confined if kinds), frozenset())
+
+
+def _is_open(schema: JsonObject, root: JsonObject) -> bool:
+    """Say whether a value may be an object, of a schema that names no columns of it."""
+    kinds = types(schema, root)
+    return not kinds or "object" in kinds
 
 
 def _allows_more(schema: JsonObject, root: JsonObject) -> bool:

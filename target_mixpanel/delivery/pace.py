@@ -1,0 +1,83 @@
+"""How many events a second does Mixpanel take? Learnt from its answers; arithmetic on a clock."""
+
+from typing import Final
+
+import msgspec
+
+_CAUTION: Final = 0.95
+"""Of the rate that was seen to be taken, what is asked for next."""
+
+_DOUBLING_S: Final = 150.0
+"""Without a 429 the rate doubles in this time: slowly at first, since the learnt rate is about
+right, then faster, since it seems not to be."""
+
+_TELLING_S: Final = 5.0
+"""A shorter time between two 429s says nothing about the rate."""
+
+PROBE_S: Final = 6.0
+"""While the pace is closed, how long at most until somebody looks whether there is room again; each
+refused batch itself waits as long as Mixpanel advises."""
+
+_BURST_S: Final = 1.0
+"""A paced run may catch up this much after a pause."""
+
+
+class Pace(msgspec.Struct):
+    """
+    The rate of the whole run: as fast as it goes until a 429, then what Mixpanel was seen to take.
+
+    From a 429 to the next good answer the pace is *closed*: one request at a time finds out when
+    there is room again. Mixpanel limits a rolling minute, so a run may well go several times as
+    fast for some seconds; what it takes in the long run is what it took from the start of that
+    burst to its reopening. Once paced, what it took until it closed again. The length of the window
+    is not assumed.
+    """
+
+    ceiling: float | None = None
+    """Events a second that the operator allows."""
+    is_closed: bool = False
+    _learnt: float | None = None
+    _accepted: int = 0
+    """Events since *_since*."""
+    _since: float | None = None
+    _closed_at: float = 0.0
+    _is_telling: bool = False
+    _paid_until: float = 0.0
+
+    def events_per_s(self, now: float) -> float | None:
+        """Return the rate that is right *now*; None: no limit is known."""
+        if self._learnt is None or self._since is None:
+            return self.ceiling
+        grown = self._learnt * (1 + ((now - self._since) / _DOUBLING_S) ** 2)
+        return grown if self.ceiling is None else min(grown, self.ceiling)
+
+    def wait_s(self, now: float) -> float:
+        """Return how long the next request has to wait for its turn."""
+        return self._paid_until - now
+
+    def start(self, events: int, now: float) -> None:
+        """Let a request of *events* go."""
+        if self._since is None:
+            self._since = now
+        rate = self.events_per_s(now)
+        if rate is not None:
+            self._paid_until = max(self._paid_until, now - _BURST_S) + events / rate
+
+    def accepted(self, events: int, now: float) -> None:
+        """Learn from a good answer."""
+        self._accepted += events
+        if not self.is_closed or self._since is None:
+            return
+        self.is_closed = False
+        end = now if self._learnt is None else self._closed_at
+        if (self._is_telling or self._learnt is None) and end > self._since:
+            self._learnt = _CAUTION * self._accepted / (end - self._since)
+        self._accepted = 0
+        self._since = now
+
+    def refused(self, now: float) -> None:
+        """Learn from a 429."""
+        if not self.is_closed:
+            self.is_closed = True
+            self._closed_at = now
+            self._is_telling = self._since is not None and now - self._since >= _TELLING_S

@@ -1,0 +1,50 @@
+"""Plans made as a run makes them: from a mapping as an operator writes it, and a schema."""
+
+from decimal import Decimal
+
+import msgspec
+
+from target_mixpanel.mapping.events import compile_events
+from target_mixpanel.mapping.shape import StreamShape
+from target_mixpanel.spec_parser import parse_streams
+
+NOW_MS = 1_790_000_000_000
+"""2026-09-21T13:33:20Z"""
+
+ORDERS = {
+    "id": {"type": "integer"},
+    "created_at": {"type": "string", "format": "date-time"},
+    "amount": {"type": ["null", "number"]},
+    "user": {"type": ["null", "string"]},
+}
+ORDER = {"id": 7, "created_at": "2026-09-01T10:00:00Z", "amount": Decimal("9.50"), "user": "u-1"}
+
+decode = msgspec.json.Decoder(float_hook=Decimal).decode
+"""Decode as the reader does."""
+
+
+def open_columns(*names):
+    """Return columns of which the schema says nothing."""
+    return {name: {} for name in names}
+
+
+def spec_of(mapping=None, stream="orders", **more):
+    """Return a mapping, parsed; of orders where nothing else is said. None leaves a key out."""
+    given = {"time": "created_at", "distinct_id": "user", "properties": "*"}
+    ((_, (spec,)),) = parse_streams({stream: {**given, **(mapping or {}), **more}})
+    return spec
+
+
+def shape_of(properties=None, key=("id",), *, stream="orders", schema=None, **more):
+    """Return what is known of a stream of these columns."""
+    own = {"type": "object", "properties": ORDERS if properties is None else properties}
+    return StreamShape(stream, own | (schema or {}), tuple(key), **more)
+
+
+def plan_of(mapping=None, shape=None, **more):
+    return compile_events(spec_of(mapping, **more), shape or shape_of())
+
+
+def properties_of(record=None, mapping=None, shape=None, **more):
+    """Return what one record's event has for properties."""
+    return plan_of(mapping, shape, **more).map(record or ORDER, NOW_MS)["properties"]

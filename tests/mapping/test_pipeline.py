@@ -1,0 +1,291 @@
+"""A record becomes rows that Mixpanel takes, one refusal, or nothing; it never ends the run."""
+
+import json
+from decimal import Decimal
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, event, example, given, settings
+from hypothesis import strategies as st
+
+from target_mixpanel.pipeline import Mapped, Refused, StreamPipeline, TimeWindow
+from target_mixpanel.sandbox.rules import judge, read_row
+from target_mixpanel.sandbox.settings import SandboxSettings
+from tests.mapping.making import NOW_MS, ORDER, ORDERS, decode, open_columns, shape_of, spec_of
+
+NOW_S = NOW_MS / 1_000
+
+NUMBERS = st.integers() | st.decimals(allow_nan=False, allow_infinity=False)
+JSON = st.recursive(
+    st.none() | st.booleans() | NUMBERS | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=4)
+    ),
+    max_leaves=8,
+)
+IDS = (
+    st.sampled_from(["u", 5, "", "NULL", "$device:d", "$device:null", "x" * 250, "x" * 256]) | JSON
+)
+TIMES = st.sampled_from(
+    [
+        "2026-09-01",
+        "2026-08-31T24:00+02:00",
+        "2026-09-21T14:00",
+        "1788256800",
+        "1712013000000",
+        1_788_256_800_123,
+        Decimal("1788256800.5"),
+        "1970-06-01",
+        "2099-01-01",
+        "soon",
+        "",
+    ]
+)
+COLUMN_SCHEMAS = st.sampled_from(
+    [
+        {},
+        True,
+        {"type": "string"},
+        {"type": ["null", "string"], "format": "date-time"},
+        {"type": "string", "format": "date"},
+        {"type": "integer"},
+        {"type": ["number", "null"]},
+        {"type": "boolean"},
+        {"type": "object"},
+        {"type": "array", "items": {"type": "integer"}},
+        {"anyOf": [{"type": "string", "format": "date-time"}, {"enum": [5, "x"]}]},
+    ]
+)
+NAMES = st.sampled_from(["a", "b.c", "time", "token", "$insert_id", "ip", "mp_x", "é", "$os"])
+IDENTITIES = st.sampled_from(
+    [
+        {"distinct_id": "user"},
+        {"distinct_id": {"column": "user", "default": ""}},
+        {"distinct_id": {"column": "user", "hash": True}},
+        {"distinct_id": {"value": ""}},
+        {"distinct_id": None, "user_id": "user"},
+        {"distinct_id": None, "device_id": "user"},
+        {"distinct_id": None, "user_id": "user", "device_id": "device"},
+    ]
+)
+MAPPINGS = st.fixed_dictionaries(
+    {
+        "properties": st.sampled_from(
+            ["*", ["id"], {"A": "any", "B": {"value": [1, {"a": 2**60}]}, "C": ["any", "deep"]}]
+        ),
+        "event": st.sampled_from([None, "Order Placed"]),
+        "ip": st.sampled_from([None, "any"]),
+        "insert_id": st.sampled_from([None, "id", ["id", "at"], ["any"]]),
+        "time_unit": st.sampled_from(["auto", "s", "ms"]),
+        "timezone": st.sampled_from(["UTC", "Europe/Berlin"]),
+    }
+)
+KEYS = st.sampled_from([(), ("id",), ("id", "at")])
+
+
+def pipeline_of(mapping=None, shape=None, window=None, **more):
+    specs = mapping if isinstance(mapping, list) else [mapping]
+    return StreamPipeline(
+        [spec_of(each, **more) for each in specs],
+        shape or shape_of(),
+        window,
+        clock=lambda: NOW_S,
+    )
+
+
+def flaw(record, *args, **more):
+    outcome = pipeline_of(*args, **more).run(record)
+    assert isinstance(outcome, Refused)
+    return outcome.flaw
+
+
+@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    columns=st.dictionaries(NAMES, COLUMN_SCHEMAS, max_size=4),
+    values=st.dictionaries(NAMES, JSON, max_size=4),
+    record=st.fixed_dictionaries(
+        {"id": st.sampled_from([1, "k-1"]) | JSON, "at": TIMES, "user": IDS},
+        optional={"device": IDS, "any": JSON},
+    ),
+    mapping=MAPPINGS,
+    identity=IDENTITIES,
+    key=KEYS,
+    is_schema_enforced=st.booleans(),
+)
+def test_every_row_is_one_that_mixpanel_takes(
+    columns, values, record, mapping, identity, key, is_schema_enforced
+):
+    """The judge is the sandbox's, which shares no code with the loader."""
+    own = open_columns("id", "at", "user", "device", "any")
+    shape = shape_of(
+        {**columns, **own},
+        key,
+        is_schema_enforced=is_schema_enforced,
+        schema={"additionalProperties": True},
+        hash_key=b"key",
+    )
+    pipeline = pipeline_of({**mapping, **identity, "time": "at"}, shape)
+    outcome = pipeline.run({**values, **record})
+
+    event(outcome.flaw.reason if isinstance(outcome, Refused) else "sent")
+    if isinstance(outcome, Refused):
+        return
+    (row,) = outcome
+    for mode in ("simplified", "original"):
+        verdict = judge(
+            read_row(row.body),
+            size=len(row.body),
+            settings=SandboxSettings(project_mode=mode),
+            now_s=NOW_S,
+        )
+        assert verdict[3] == row.insert_id
+    assert b"\n" not in row.body
+    assert pipeline.run({**values, **record}) == outcome
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.dictionaries(st.sampled_from(["id", "created_at", "amount", "user"]), JSON | TIMES))
+@example({"id": 1, "created_at": "2026-09-01", "amount": Decimal("1E+400"), "user": "u"})
+def test_no_flaw_holds_a_value_of_the_record(record):
+    """Promise 5: what a flaw says comes from the configuration, the schema or Mixpanel."""
+    marked = _mark(record)
+    outcome = pipeline_of().run(marked)
+
+    assert isinstance(outcome, list) or "CANARY" not in repr(outcome)
+
+
+def test_a_row_is_the_event_as_json():
+    (row,) = pipeline_of().run(decode(b'{"id":7,"created_at":"2026-09-01","amount":1.50}') | USER)
+
+    assert json.loads(row.body) == {
+        "event": "orders",
+        "properties": {
+            "time": 1_788_220_800_000,
+            "$insert_id": row.insert_id,
+            "distinct_id": "u",
+            "ip": 0,
+            "id": 7,
+            "amount": 1.5,
+        },
+    }
+    assert b'"amount":1.50' in row.body
+
+
+def test_a_stream_with_two_mappings_makes_a_row_for_each():
+    rows = pipeline_of([{"event": "Paid"}, {"event": "Shipped"}]).run(ORDER)
+
+    events = [(row.destination, msgspec.json.decode(row.body)["event"]) for row in rows]
+
+    assert events == [(0, "Paid"), (1, "Shipped")]
+    assert rows[0].insert_id != rows[1].insert_id
+
+
+def test_a_record_goes_out_whole_or_not_at_all():
+    shape = shape_of({**ORDERS, "email": {}})
+    outcome = pipeline_of([{}, {"distinct_id": "email"}], shape).run(ORDER)
+
+    assert isinstance(outcome, Refused)
+
+
+@pytest.mark.parametrize(
+    ("window", "expected"),
+    [
+        pytest.param(TimeWindow(), 1, id="open"),
+        pytest.param(TimeWindow(since_ms=1_788_256_800_000), 1, id="since-is-within"),
+        pytest.param(TimeWindow(since_ms=1_788_256_800_001), 0, id="before-since"),
+        pytest.param(TimeWindow(until_ms=1_788_256_800_000), 0, id="until-is-without"),
+        pytest.param(TimeWindow(until_ms=1_788_256_800_001), 1, id="before-until"),
+    ],
+)
+def test_events_outside_the_window_are_filtered(window, expected):
+    assert expected == len(pipeline_of(window=window).run(ORDER))
+
+
+@pytest.mark.parametrize("schema", [{}, {"required": ["id"]}])
+def test_a_missing_key_property_is_called_so(schema):
+    """Fault 49: also where the schema requires it, which says less."""
+    missing = flaw({"created_at": "2026-09-01", "user": "u"}, shape=shape_of(schema=schema))
+
+    assert (missing.stage, missing.reason, missing.field) == ("validate", "missing_key", "id")
+
+
+def test_a_null_key_is_refused():
+    """Fault 50."""
+    assert flaw({**ORDER, "id": None}, shape=shape_of({**ORDERS, "id": {}})).reason == "null_key"
+
+
+def test_a_record_that_breaks_its_schema_is_refused():
+    assert flaw({**ORDER, "id": "seven"}).reason == "schema_type"
+
+
+def test_without_validation_the_schema_is_not_looked_at():
+    rows = pipeline_of(shape=shape_of(is_schema_enforced=False)).run({**ORDER, "id": "seven"})
+
+    assert isinstance(rows[0], Mapped)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("x" * 999_700, "list", id="just-fits"),
+        pytest.param("x" * 999_999, "too_large", id="a-megabyte"),
+        pytest.param("é" * 500_000, "too_large", id="in-bytes-not-characters"),
+    ],
+)
+def test_an_event_of_a_megabyte_is_refused(text, expected):
+    """Fault 28."""
+    outcome = pipeline_of(shape=shape_of({**ORDERS, "note": {}})).run({**ORDER, "note": text})
+
+    assert expected == ("list" if isinstance(outcome, list) else outcome.flaw.reason)
+
+
+@pytest.mark.parametrize(("length", "is_taken"), [(255, True), (256, False)])
+def test_an_event_name_that_mixpanel_would_cut_is_refused(length, is_taken):
+    shape = shape_of({**ORDERS, "kind": {}})
+    outcome = pipeline_of({"event_from": "kind"}, shape).run({**ORDER, "kind": "é" * length})
+
+    assert is_taken == isinstance(outcome, list)
+
+
+@pytest.mark.parametrize("where", ["amount", "user", "id", "kind"])
+def test_half_a_character_is_refused(where):
+    """Fault 56: a stream map may make one, though the reader lets none pass."""
+    shape = shape_of(open_columns(*ORDERS, "kind"), is_schema_enforced=False)
+    record = {**ORDER, "kind": "Sale", where: "\ud800"}
+
+    assert flaw(record, {"event_from": "kind"}, shape).reason == "lone_surrogate"
+
+
+@pytest.mark.parametrize("depth", [60, 400, 900])
+@pytest.mark.parametrize("key", [(), ("id",)])
+@pytest.mark.parametrize("is_hashed", [True, False])
+def test_a_deep_record_never_ends_the_run(depth, key, is_hashed):
+    """Fault 58: lists in lists, as deep as the reader lets them be."""
+    deep = 1
+    for _ in range(depth):
+        deep = [deep]
+    mapping = {"properties": {"A": {"column": "amount", "hash": is_hashed}}}
+    shape = shape_of(open_columns(*ORDERS), key, hash_key=b"key")
+    outcome = pipeline_of(mapping, shape).run({**ORDER, "amount": deep})
+
+    assert isinstance(outcome, list) or outcome.flaw.reason == "too_deep"
+
+
+USER = {"user": "u"}
+
+
+def _mark(value):
+    """Put a canary into every text of a record's values, and into the names inside them."""
+    if isinstance(value, dict):
+        return {name: _mark_inner(item) for name, item in value.items()}
+    return value
+
+
+def _mark_inner(value):
+    if isinstance(value, str):
+        return f"CANARY{value}"
+    if isinstance(value, list):
+        return [_mark_inner(item) for item in value]
+    if isinstance(value, dict):
+        return {f"CANARY{name}": _mark_inner(item) for name, item in value.items()}
+    return value

@@ -1,0 +1,272 @@
+"""A value arrives in Mixpanel as what it was: no digit lost, no type it does not know."""
+
+import math
+from datetime import UTC
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from target_mixpanel.mapping.flaws import UnmappableError
+from target_mixpanel.mapping.values import converter, hasher
+from target_mixpanel.pipeline import _encode
+from tests.mapping.making import decode
+
+TIME = {"type": ["null", "string"], "format": "date-time"}
+DATE = {"type": "string", "format": "date"}
+TEXT_COLUMNS = [{}, TIME, DATE, {"type": "string"}, {"format": "date-time"}]
+
+NUMBERS = (
+    st.integers()
+    | st.integers(-(2**70), 2**70)
+    | st.decimals(allow_nan=False, allow_infinity=False)
+    | st.decimals(allow_nan=False, allow_infinity=False, places=3)
+    | st.floats(allow_nan=False, allow_infinity=False)
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | NUMBERS | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=4)
+    ),
+    max_leaves=10,
+)
+
+
+def converted(value, column=None, *, root=None, zone=UTC, is_schema_enforced=True):
+    convert = converter(column or {}, root or {}, zone, "it", is_schema_enforced=is_schema_enforced)
+    return value if convert is None else convert(value)
+
+
+def reason(value, column=None):
+    with pytest.raises(UnmappableError) as refusal:
+        converted(value, column)
+    return refusal.value.flaw.reason
+
+
+def nested(depth, leaf=1):
+    return {"a": nested(depth - 1, leaf)} if depth else leaf
+
+
+def same(sent, value):
+    """Say whether *sent*, as read by whoever uses doubles, is worth *value*."""
+    if isinstance(value, (list, dict)):
+        return (
+            type(sent) is type(value)
+            and len(sent) == len(value)
+            and all(
+                same(sent[key], value[key])
+                for key in (value if isinstance(value, dict) else range(len(value)))
+            )
+        )
+    if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
+        exact = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+        if isinstance(sent, str):
+            return Decimal(sent) == exact
+        return Decimal(repr(float(sent))) == exact
+    return sent == value and type(sent) is type(value)
+
+
+@pytest.mark.parametrize("column", [{}, {"type": "integer"}, {"type": ["null", "number"]}])
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        pytest.param(7, "7", id="integer"),
+        pytest.param(2**53, "9007199254740992", id="largest-integer-of-a-double"),
+        pytest.param(2**53 + 1, '"9007199254740993"', id="one-more"),
+        pytest.param(-(2**53) - 1, '"-9007199254740993"', id="one-less"),
+        pytest.param(10**30, '"1' + "0" * 30 + '"', id="big"),
+        pytest.param(Decimal("9.50"), "9.50", id="decimal"),
+        pytest.param(Decimal("1E+3"), "1E+3", id="exponent"),
+        pytest.param(Decimal("0.1"), "0.1", id="tenth"),
+        pytest.param(Decimal("9007199254740993.0"), '"9007199254740993.0"', id="17-digits-lost"),
+        pytest.param(Decimal("0.30000000000000004"), "0.30000000000000004", id="17-digits-kept"),
+        pytest.param(Decimal("0.12345678901234567"), '"0.12345678901234567"', id="one-off"),
+        pytest.param(Decimal("1234567890.1234567890"), '"1234567890.1234567890"', id="20-digits"),
+        pytest.param(Decimal("100000000000000000000.00"), "100000000000000000000.00", id="zeros"),
+        pytest.param(Decimal("1E+400"), '"1E+400"', id="beyond-doubles"),
+        pytest.param(Decimal("1E-400"), '"1E-400"', id="below-doubles"),
+        pytest.param(Decimal("1E+9999999"), '"1E+9999999"', id="beyond-arithmetic"),
+        pytest.param(Decimal("0E-400"), "0E-400", id="nought-with-an-exponent"),
+        pytest.param(0.1, "0.1", id="float"),
+        pytest.param(1e308, "1e308", id="large-float"),
+    ],
+)
+def test_a_number_keeps_its_value(value, column, expected):
+    """Fault 55: as a number where a double holds it, else as its text."""
+    assert expected == _encode(converted(value, column)).decode().replace("e+", "e")
+
+
+@pytest.mark.parametrize("value", [Decimal("NaN"), Decimal("-Infinity"), math.nan, math.inf])
+def test_nan_and_infinity_are_refused(value):
+    """Fault 54: never a silent null."""
+    assert reason(value) == reason([value]) == reason({"a": value}) == "not_a_number"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("2026-09-01T10:00:00Z", "2026-09-01T10:00:00", id="utc"),
+        pytest.param("2026-09-01T10:00:00.999999+02:00", "2026-09-01T08:00:00", id="offset"),
+        pytest.param("2026-09-01 10:00:00", "2026-09-01T08:00:00", id="naive-is-the-timezones"),
+        pytest.param("2026-09-01T24:00:00Z", "2026-09-02T00:00:00", id="midnight-as-24"),
+        pytest.param("2016-12-31T23:59:60Z", "2017-01-01T00:00:00", id="leap-second"),
+        pytest.param("0999-01-01T00:00:00Z", "0999-01-01T00:00:00", id="four-digits-of-year"),
+        pytest.param("soon", "soon", id="no-time-stays"),
+        pytest.param("", "", id="empty-stays"),
+        pytest.param("1712013000000", "1712013000000", id="epoch-stays"),
+        pytest.param("0001-01-01T00:00:00+14:00", "0001-01-01T00:00:00+14:00", id="no-calendar"),
+    ],
+)
+def test_a_date_time_takes_mixpanels_form(text, expected):
+    assert expected == converted(text, TIME, zone=ZoneInfo("Europe/Berlin"))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("2026-09-01", "2026-09-01", id="day"),
+        pytest.param("2026-09-01T00:00:00Z", "2026-09-01", id="with-a-midnight"),
+        pytest.param("2026-09-01T23:30:00-05:00", "2026-09-01", id="in-its-own-offset"),
+        pytest.param("soon", "soon", id="no-date-stays"),
+        pytest.param("1712013000000", "1712013000000", id="epoch-stays"),
+    ],
+)
+def test_a_date_takes_mixpanels_form(text, expected):
+    assert expected == converted(text, DATE)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pytest.param({"anyOf": [TIME, {"type": "null"}]}, id="anyOf"),
+        pytest.param({"oneOf": [{"type": "null"}, TIME]}, id="oneOf"),
+        pytest.param({"allOf": [TIME]}, id="allOf"),
+        pytest.param({"$ref": "#/definitions/moment"}, id="ref"),
+        pytest.param({"format": "date-time"}, id="without-a-type"),
+        pytest.param({"type": ["string", "integer"], "format": "date-time"}, id="or-a-number"),
+    ],
+)
+def test_a_date_time_is_one_wherever_the_schema_says_so(column):
+    root = {"definitions": {"moment": TIME}}
+
+    assert converted("2026-09-01T10:00:00Z", column, root=root) == "2026-09-01T10:00:00"
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pytest.param({"anyOf": [TIME, {}]}, id="anything-else"),
+        pytest.param({"anyOf": [TIME, {"enum": [5]}]}, id="enum-without-a-type"),
+        pytest.param({"$ref": "#/definitions/any", "type": "string"}, id="beside-a-ref"),
+        pytest.param({"$ref": "#/nowhere"}, id="ref-to-nowhere"),
+        pytest.param({"$ref": "#/definitions/self"}, id="ref-in-a-circle"),
+        pytest.param({"$ref": "#/definitions/many"}, id="refs-in-many-circles"),
+    ],
+)
+@pytest.mark.parametrize("value", [5, 2**60, Decimal("1.5"), True, [1], {"a": 1}])
+def test_a_column_that_may_hold_anything_takes_anything(column, value):
+    root = {
+        "definitions": {
+            "any": {},
+            "self": {"$ref": "#/definitions/self"},
+            "many": {"anyOf": [{"$ref": "#/definitions/many"}] * 50},
+        },
+    }
+
+    assert same(converted(value, column, root=root), value)
+
+
+def test_without_validation_a_string_column_may_hold_anything():
+    assert converted(5, TIME, is_schema_enforced=False) == 5
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        pytest.param(nested(3), None, id="3-levels"),
+        pytest.param(nested(4), "too_deep", id="4-levels"),
+        pytest.param([nested(4)], "too_deep", id="4-levels-in-a-list"),
+        pytest.param(list(range(254)), None, id="254-items"),
+        pytest.param(list(range(255)), "array_too_long", id="255-items"),
+        pytest.param({"a": [[0] * 255]}, "array_too_long", id="255-items-further-down"),
+        pytest.param({str(n): n for n in range(254)}, None, id="254-keys"),
+        pytest.param({str(n): n for n in range(255)}, "too_many_keys", id="255-keys"),
+    ],
+)
+def test_the_published_limits_hold(value, expected):
+    """Fault 28: caught before sending, with a reason."""
+    if expected is None:
+        assert value == converted(value)
+    else:
+        assert expected == reason(value)
+
+
+def test_what_is_nested_is_converted_too():
+    value = {"a": [2**60, {"b": Decimal("0.12345678901234567")}, None, True]}
+
+    assert converted(value) == {"a": [str(2**60), {"b": "0.12345678901234567"}, None, True]}
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(JSON, st.booleans())
+@example(Decimal("1E-999999999999"), True)
+@example(5e-324, True)
+@example(Decimal("5E-324"), True)
+@example(Decimal("9.999999999999999E+307"), True)
+@example(-0.0, True)
+def test_whatever_is_sent_reads_as_what_it_was(value, is_schema_enforced):
+    try:
+        body = _encode(converted(value, is_schema_enforced=is_schema_enforced))
+    except UnmappableError as refusal:
+        assert refusal.flaw.stage in {"map", "limit"}  # noqa: PT017 (most are sent)
+    else:
+        assert same(msgspec.json.decode(body), value)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(), st.sampled_from(TEXT_COLUMNS))
+def test_any_text_passes_any_column(text, column):
+    assert type(converted(text, column)) is str
+
+
+@settings(max_examples=200, deadline=None)
+@given(NUMBERS)
+def test_a_number_from_the_reader_reads_as_what_it_was(value):
+    """Through the reader's own decoder: every number but an integer is a Decimal there."""
+    read = decode(_encode(value))
+
+    assert same(msgspec.json.decode(_encode(converted(read))), read)
+
+
+# Hashes
+
+
+def test_a_hash_is_hmac_sha256_in_hexadecimal():
+    """Pinned: a change would split every user in two."""
+    golden = "4ce532b85823764d34c6289edc922d770a7d605d492a7e60f4a5ea36d3fede36"
+
+    assert golden == hasher(b"key")("me@example.com")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        pytest.param(7, "7", id="integer"),
+        pytest.param(Decimal("7.0"), "7", id="whole-decimal"),
+        pytest.param(Decimal("1.50"), "1.5", id="decimal"),
+        pytest.param(1.5, "1.5", id="float"),
+        pytest.param(True, "true", id="true"),
+        pytest.param([1, None, "a"], '[1,null,"a"]', id="list"),
+        pytest.param({"b": Decimal("1.0"), "a": "x"}, '{"a":"x","b":1}', id="object"),
+        pytest.param("", "", id="empty"),
+    ],
+)
+def test_a_value_hashes_as_its_plain_text(value, text):
+    assert hasher(b"key")(text) == hasher(b"key")(value)
+
+
+def test_another_key_is_another_hash():
+    assert hasher(b"one")("a") != hasher(b"two")("a")

@@ -1,0 +1,148 @@
+"""
+The pace finds Mixpanel's limit, whatever it is, and wastes little of it on the way.
+
+Every scenario runs on a virtual clock, against a limit on a rolling window.
+"""
+
+import random
+from collections import deque
+from collections.abc import Callable
+
+import msgspec
+import pytest
+
+from target_mixpanel.delivery.pace import PROBE_S, Pace
+
+EVENTS = 2_000
+SENDERS = 8
+TICK_S = 0.02
+
+
+class Link(msgspec.Struct):
+    """A Mixpanel and the way to it."""
+
+    limit: Callable[[float], float]
+    """Events a second that are taken at a time, on average over the window."""
+    window_s: float = 60.0
+    reply_s: float = 0.05
+
+
+class Outcome(msgspec.Struct):
+    accepted: list[float]
+    """When each request was accepted."""
+    refused: int
+
+    @property
+    def share_refused(self) -> float:
+        return self.refused / (self.refused + len(self.accepted))
+
+    def events_per_s(self, start: float, end: float) -> float:
+        requests = sum(start <= at < end for at in self.accepted)
+        return requests * EVENTS / (end - start)
+
+
+def drive(link: Link, seconds: float, *, tap_events_per_s: float = 100_000.0) -> Outcome:
+    """Run senders, their backoff and the gate's rules, by a virtual clock, for *seconds*."""
+    chance = random.Random(1)  # noqa: S311 (jitter)
+    pace = Pace()
+    window: deque[float] = deque()
+    outcome = Outcome([], 0)
+    under_way: list[tuple[float, int, bool]] = []
+    waiting: list[tuple[float, int]] = []
+    hold_until = ready = now = 0.0
+    while now < seconds:
+        now += TICK_S
+        ready = min(ready + tap_events_per_s * TICK_S / EVENTS, 2.0)
+        for request in [request for request in under_way if request[0] <= now]:
+            under_way.remove(request)
+            _, attempt, is_taken = request
+            if is_taken:
+                outcome.accepted.append(now)
+                pace.accepted(EVENTS, now)
+            else:
+                outcome.refused += 1
+                pace.refused(now)
+                wait_s = min(2 * 2 ** (attempt - 1), 60) + chance.uniform(1, 5)
+                hold_until = max(hold_until, now + min(wait_s, PROBE_S))
+                waiting.append((now + wait_s, attempt + 1))
+        while len(under_way) < (1 if pace.is_closed else SENDERS):
+            again = next((entry for entry in waiting if entry[0] <= now), None)
+            if now < hold_until or pace.wait_s(now) > 0 or (again is None and ready < 1):
+                break
+            if again is None:
+                ready -= 1
+                attempt = 1
+            else:
+                waiting.remove(again)
+                attempt = again[1]
+            pace.start(EVENTS, now)
+            while window and window[0] <= now - link.window_s:
+                window.popleft()
+            room = link.limit(now) * link.window_s - len(window) * EVENTS
+            if room >= EVENTS:
+                window.append(now)
+            under_way.append((now + link.reply_s, attempt, room >= EVENTS))
+    return outcome
+
+
+@pytest.mark.parametrize("limit", [10_000, 30_000])
+@pytest.mark.parametrize("reply_s", [0.02, 0.5], ids=["fast-link", "slow-link"])
+def test_a_constant_limit_is_used_and_respected(limit: int, reply_s: float):
+    """More than nine tenths of it, with less than one request in fifty refused."""
+    outcome = drive(Link(lambda _: limit, reply_s=reply_s), seconds=900)
+    possible = min(limit, SENDERS * EVENTS / reply_s)
+
+    assert outcome.events_per_s(0, 900) > 0.9 * possible
+    assert outcome.share_refused < 0.02
+
+
+def test_a_tap_below_the_limit_never_hears_of_it():
+    outcome = drive(Link(lambda _: 30_000), seconds=300, tap_events_per_s=25_000)
+
+    assert outcome.refused == 0
+    assert outcome.events_per_s(0, 300) == pytest.approx(25_000, rel=0.01)
+
+
+def test_a_load_that_fits_into_the_window_is_not_slowed_down():
+    """Mixpanel counts by the minute: 1.5 million events may go in 15 seconds."""
+    outcome = drive(Link(lambda _: 30_000), seconds=15)
+
+    assert outcome.refused == 0
+    assert outcome.events_per_s(0, 15) > 90_000
+
+
+def test_a_sudden_limit_is_found_and_left_again():
+    """Somebody else takes two thirds of the project's limit for five minutes."""
+    outcome = drive(
+        Link(lambda now: 10_000 if 600 <= now < 900 else 30_000),
+        seconds=1_500,
+    )
+
+    assert outcome.events_per_s(660, 900) > 0.8 * 10_000
+    assert outcome.events_per_s(1_100, 1_500) > 0.9 * 30_000
+    assert outcome.share_refused < 0.02
+
+
+def test_after_a_storm_the_rate_is_back_in_two_minutes():
+    """Half a minute in which everything is refused, and no limit behind it."""
+    outcome = drive(
+        Link(lambda now: 0 if 100 <= now < 130 else 30_000),
+        seconds=400,
+        tap_events_per_s=25_000,
+    )
+
+    assert outcome.events_per_s(250, 400) > 0.95 * 25_000
+    assert outcome.refused < 20
+
+
+def test_the_operators_ceiling_is_never_passed():
+    pace = Pace(ceiling=1_000)
+    starts = []
+    now = 0.0
+    for _ in range(20):
+        now += max(pace.wait_s(now), 0.0)
+        starts.append(now)
+        pace.start(EVENTS, now)
+        pace.accepted(EVENTS, now)
+
+    assert starts[-1] >= 19 * EVENTS / 1_000 - 1.0

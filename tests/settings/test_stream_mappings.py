@@ -1,0 +1,408 @@
+"""A mapping may be spelled in several ways, each means one thing, and a mistake is named."""
+
+from datetime import UTC
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from target_mixpanel.errors import SettingsError
+from target_mixpanel.spec_parser import EVENT_KEYS, parse_streams
+from target_mixpanel.specs import (
+    AllColumns,
+    Column,
+    Constant,
+    DistinctId,
+    EventSpec,
+    KeyColumns,
+    KeyProperties,
+    NamedProperties,
+    SimplifiedId,
+    StreamName,
+    VerbatimInsertId,
+)
+
+LEAST = {"time": "at", "distinct_id": "user", "properties": "*"}
+CANARY = "c4n4ry"
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from([*EVENT_KEYS, "column", "value", "hash", "name"]), inner, max_size=4
+        )
+    ),
+    max_leaves=8,
+)
+
+
+def spec_of(mapping=None, **more):
+    given = {**LEAST, **(mapping or {}), **more}
+    ((_, (spec,)),) = parse_streams({"orders": given})
+    return spec
+
+
+def message(raw):
+    with pytest.raises(SettingsError) as error:
+        parse_streams(raw)
+    return str(error.value)
+
+
+def complaint(mapping=None, **more):
+    return message({"orders": {**LEAST, **(mapping or {}), **more}})
+
+
+def test_the_least_mapping():
+    assert spec_of() == EventSpec(
+        place="streams.orders",
+        event=StreamName(),
+        time=Column("at"),
+        identity=DistinctId(Column("user")),
+        properties=AllColumns(),
+        time_unit="auto",
+        timezone=UTC,
+        insert_id=KeyProperties(),
+        ip=None,
+    )
+
+
+def test_the_designs_example():
+    spec = spec_of(
+        {
+            "type": "events",
+            "event": "Order Placed",
+            "time": "created_at",
+            "time_unit": "ms",
+            "timezone": "Europe/Berlin",
+            "distinct_id": {"column": "user_id", "default": ""},
+            "insert_id": ["id"],
+            "ip": "ip_address",
+            "properties": {
+                "Amount": "amount",
+                "Plan": {"column": "plan", "default": "free"},
+                "Email": {"column": "email", "hash": True},
+                "Source": {"value": "postgres"},
+            },
+        }
+    )
+
+    assert spec == EventSpec(
+        place="streams.orders",
+        event=Constant("Order Placed"),
+        time=Column("created_at"),
+        identity=DistinctId(Column("user_id", default="")),
+        properties=NamedProperties(
+            (
+                ("Amount", Column("amount")),
+                ("Plan", Column("plan", default="free")),
+                ("Email", Column("email", is_hashed=True)),
+                ("Source", Constant("postgres")),
+            )
+        ),
+        time_unit="ms",
+        timezone=ZoneInfo("Europe/Berlin"),
+        insert_id=KeyColumns(("id",)),
+        ip=Column("ip_address"),
+    )
+
+
+def test_null_is_the_same_as_absent():
+    optional = set(EVENT_KEYS) - LEAST.keys()
+
+    assert spec_of(dict.fromkeys(optional)) == spec_of()
+
+
+# Streams
+
+
+def test_a_map_of_patterns_keeps_its_order():
+    streams = parse_streams({"public-*": LEAST, "orders": LEAST, "*": LEAST})
+
+    assert [pattern for pattern, _ in streams] == ["public-*", "orders", "*"]
+
+
+def test_a_stream_may_have_several_mappings():
+    ((_, specs),) = parse_streams({"orders": [LEAST, {**LEAST, "event": "Paid"}]})
+
+    assert [spec.place for spec in specs] == ["streams.orders[0]", "streams.orders[1]"]
+    assert specs[1].event == Constant("Paid")
+
+
+def test_a_list_names_each_stream():
+    """For loaders of configuration whose keys cannot hold a dot."""
+    streams = parse_streams([{"stream": "public.orders", **LEAST}, {"stream": "*", **LEAST}])
+
+    assert [pattern for pattern, _ in streams] == ["public.orders", "*"]
+    assert streams[0][1][0].place == "streams[0]"
+
+
+def test_a_list_may_name_a_stream_twice():
+    ((pattern, specs),) = parse_streams([{"stream": "a", **LEAST}, {"stream": "a", **LEAST}])
+
+    assert (pattern, 2) == ("a", len(specs))
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        pytest.param(
+            None, "streams: expected a map from stream to mapping, got nothing", id="null"
+        ),
+        pytest.param("x", "streams: expected a map from stream to mapping, got a text", id="text"),
+        pytest.param({}, 'streams: is empty; name at least one stream, or "*" for all', id="empty"),
+        pytest.param(
+            [], 'streams: is empty; name at least one stream, or "*" for all', id="no-list"
+        ),
+        pytest.param({"": LEAST}, "streams: a stream's name: is blank", id="no-name"),
+        pytest.param({"a": None}, "streams.a: expected a mapping, got nothing", id="no-mapping"),
+        pytest.param(
+            {"a": "*"}, "streams.a: expected a mapping, got a text", id="text-for-mapping"
+        ),
+        pytest.param(
+            {"a": []}, "streams.a: is an empty list; write one mapping at least", id="no-mappings"
+        ),
+        pytest.param({"a": [5]}, "streams.a[0]: expected a mapping, got a number", id="number"),
+        pytest.param([5], "streams[0]: expected a mapping, got a number", id="number-in-a-list"),
+        pytest.param([LEAST], "streams[0].stream: expected a text, got nothing", id="no-stream"),
+        pytest.param(
+            [{"stream": " ", **LEAST}], "streams[0].stream: is blank", id="blank-stream-in-a-list"
+        ),
+        pytest.param(
+            {"a": {**LEAST, "stream": "b"}},
+            'streams.a.stream: is not known; there are "type", "event", "event_from", "time", '
+            '"time_unit", "timezone", "distinct_id", "user_id", "device_id", "insert_id", "ip", '
+            '"properties", "exclude"',
+            id="stream-in-a-map",
+        ),
+    ],
+)
+def test_streams_that_are_none(raw, expected):
+    assert expected == message(raw)
+
+
+# Keys
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [
+        pytest.param("distinctid", "distinct_id", id="distinct_id"),
+        pytest.param("Time", "time", id="case"),
+        pytest.param("evnt", "event", id="event"),
+        pytest.param("property", "properties", id="properties"),
+        pytest.param("time_zone", "timezone", id="timezone"),
+    ],
+)
+def test_an_unknown_key_is_guessed_at(key, hint):
+    assert complaint({key: CANARY}) == (
+        f'streams.orders.{key}: is not known; did you mean "{hint}"?'
+    )
+
+
+@pytest.mark.parametrize("key", ["type", "time_unit"])
+@pytest.mark.parametrize("value", [CANARY, 5, [], {}, True])
+def test_a_word_that_is_not_offered_is_refused(key, value):
+    assert complaint({key: value}).startswith(f'streams.orders.{key}: expected one of "')
+
+
+@pytest.mark.parametrize(
+    "zone", ["Europe/Bern", "../../etc/passwd", "/etc/passwd", ".", "Europe", "\0"]
+)
+def test_a_time_zone_that_is_none_is_refused(zone):
+    text = complaint(timezone=zone)
+
+    assert text.startswith('streams.orders.timezone: "')
+    assert text.endswith('is not a time zone; write one like "Europe/Berlin"')
+
+
+@pytest.mark.parametrize(
+    ("mapping", "expected"),
+    [
+        pytest.param(
+            {"time": None},
+            "time: is missing; name the column that holds the event's time",
+            id="time",
+        ),
+        pytest.param({"time": ""}, "time: expected a column name, or the list ", id="blank-time"),
+        pytest.param(
+            {"time": 5}, "time: expected a column name, or the list ", id="number-as-time"
+        ),
+        pytest.param({"time": []}, "time: expected a column name, or the list ", id="empty-path"),
+        pytest.param(
+            {"time": ["a", ""]}, "time: expected a column name, or ", id="blank-in-a-path"
+        ),
+        pytest.param({"time": {}}, "time: expected a column name, {column: …} or ", id="no-column"),
+        pytest.param({"time": {"value": None}}, "time.value: is null, so every ", id="null-time"),
+        pytest.param(
+            {"time": {"value": 1, "column": "a"}}, "time.column: is not known; there ", id="both"
+        ),
+        pytest.param(
+            {"time": {"colunm": "a"}},
+            'time.colunm: is not known; did you mean "column"?',
+            id="typo",
+        ),
+        pytest.param(
+            {"time": {"column": "a", "hash": True}}, "time.hash: means nothing here", id="hash"
+        ),
+        pytest.param(
+            {"event": "a", "event_from": "b"},
+            " has both event and event_from; keep one",
+            id="two-events",
+        ),
+        pytest.param({"event": " "}, "event: is blank", id="blank-event"),
+        pytest.param({"event": 5}, "event: expected a text, got a number", id="number-as-event"),
+        pytest.param({"event": "x" * 256}, "event: has more than 255 characters", id="long-event"),
+        pytest.param(
+            {"distinct_id": None}, "distinct_id: is missing; name the column that ", id="no-id"
+        ),
+        pytest.param(
+            {"user_id": "u"}, " has distinct_id beside user_id or device_id; keep ", id="two-ids"
+        ),
+        pytest.param(
+            {"distinct_id": {"value": None}}, "distinct_id.value: is null, so every ", id="null-id"
+        ),
+        pytest.param(
+            {"insert_id": 5}, "insert_id: expected a column name (used as ", id="number-id"
+        ),
+        pytest.param({"insert_id": []}, "insert_id: expected a column name (used as ", id="no-ids"),
+        pytest.param({"properties": None}, 'properties: is missing; write "*", a list ', id="none"),
+        pytest.param(
+            {"properties": "a"}, 'properties: expected "*", a list of columns', id="a-name"
+        ),
+        pytest.param({"properties": {"": "a"}}, "properties: a property has an empty name", id="-"),
+        pytest.param({"properties": ["a", "a"]}, 'properties: "a" stands there twice', id="twice"),
+        pytest.param(
+            {"properties": {"a": {"column": "b", "hash": "yes"}}},
+            "properties.a.hash: expected true or false, got a text",
+            id="hash-yes",
+        ),
+        pytest.param(
+            {"properties": [{"column": "b"}]},
+            "properties[0].name: expected a text, got nothing",
+            id="no-name",
+        ),
+        pytest.param(
+            {"properties": ["a"], "exclude": ["b"]},
+            'exclude: goes with properties: "*" only',
+            id="exclude-of-named",
+        ),
+        pytest.param(
+            {"exclude": "a"}, "exclude: expected a list of column names, got a text", id="x"
+        ),
+        pytest.param({"exclude": [5]}, "exclude: expected a list of column names", id="exclude-5"),
+    ],
+)
+def test_a_mistake_is_named_by_its_place(mapping, expected):
+    text = complaint(mapping)
+
+    assert text.startswith(f"streams.orders.{expected}".replace("orders. ", "orders: "))
+
+
+@pytest.mark.parametrize(
+    "name", ["time", "distinct_id", "$insert_id", "$user_id", "$device_id", "ip"]
+)
+def test_a_property_does_not_set_what_the_mapping_sets(name):
+    """Fault 81."""
+    for properties in ({name: "a"}, [name], [{"name": name, "value": 1}]):
+        assert complaint(properties=properties).startswith(
+            f'streams.orders.properties: "{name}" is set by the mapping\'s '
+        )
+
+
+@pytest.mark.parametrize("name", ["token", "$token"])
+def test_a_property_is_never_the_credential(name):
+    assert complaint(properties={name: "a"}) == (
+        f'streams.orders.properties: "{name}" is a credential and never comes from a record'
+    )
+
+
+# Spellings
+
+
+@pytest.mark.parametrize(
+    ("properties", "expected"),
+    [
+        pytest.param("*", AllColumns(), id="all"),
+        pytest.param([], NamedProperties(()), id="none"),
+        pytest.param(
+            ["a", "b.c"],
+            NamedProperties((("a", Column("a")), ("b.c", Column("b.c")))),
+            id="columns",
+        ),
+        pytest.param(
+            [["b", "c.d"]], NamedProperties((("b.c.d", Column(("b", "c.d"))),)), id="a-path"
+        ),
+        pytest.param({"A": "a"}, NamedProperties((("A", Column("a")),)), id="map"),
+        pytest.param(
+            {"A": {"column": ["b", "c"], "default": 0, "hash": False}},
+            NamedProperties((("A", Column(("b", "c"), default=0)),)),
+            id="written-out",
+        ),
+        pytest.param(
+            [{"name": "A.B", "column": "a"}, {"name": "C", "value": None}],
+            NamedProperties((("A.B", Column("a")), ("C", Constant(None)))),
+            id="list-of-names",
+        ),
+    ],
+)
+def test_properties_are_spelled(properties, expected):
+    assert expected == spec_of(properties=properties).properties
+
+
+@pytest.mark.parametrize(
+    ("mapping", "expected"),
+    [
+        pytest.param({"user_id": "u"}, SimplifiedId(Column("u"), None), id="user"),
+        pytest.param({"device_id": "d"}, SimplifiedId(None, Column("d")), id="device"),
+        pytest.param(
+            {"user_id": "u", "device_id": {"value": "d"}},
+            SimplifiedId(Column("u"), Constant("d")),
+            id="both",
+        ),
+        pytest.param({"distinct_id": {"value": ""}}, DistinctId(Constant("")), id="nobody"),
+        pytest.param({"distinct_id": ["a", "b"]}, DistinctId(Column(("a", "b"))), id="path"),
+    ],
+)
+def test_ids_are_spelled(mapping, expected):
+    assert expected == spec_of({"distinct_id": None, **mapping}).identity
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        pytest.param(None, KeyProperties(), id="the-streams-key"),
+        pytest.param("id", VerbatimInsertId("id"), id="verbatim"),
+        pytest.param(["id"], KeyColumns(("id",)), id="hashed"),
+        pytest.param(["a", ["b", "c"]], KeyColumns(("a", ("b", "c"))), id="paths"),
+    ],
+)
+def test_insert_ids_are_spelled(raw, expected):
+    assert expected == spec_of(insert_id=raw).insert_id
+
+
+def test_an_exclusion():
+    assert spec_of(exclude=["a"]).properties == AllColumns(frozenset({"a"}))
+
+
+@settings(max_examples=400, deadline=None)
+@given(JSON)
+def test_whatever_is_written_is_a_mapping_or_named(raw):
+    for streams in (raw, {"orders": raw}, [raw]):
+        try:
+            parse_streams(streams)
+        except SettingsError as error:
+            assert str(error).startswith("streams")  # noqa: PT017 (some are mappings)
+            assert str(error).isprintable()  # noqa: PT017
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from([key for key in EVENT_KEYS if key != "timezone"]), st.booleans())
+def test_no_message_shows_a_value(key, is_nested):
+    """It may be a secret in the wrong place."""
+    value = {CANARY: 1} if is_nested else CANARY
+    try:
+        spec_of({key: value if not is_nested else [value, 1]})
+    except SettingsError as error:
+        assert CANARY not in str(error)  # noqa: PT017
