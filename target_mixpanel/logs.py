@@ -31,8 +31,8 @@ class Redactor(logging.Filter):
             message = record.getMessage()
         except (TypeError, ValueError, KeyError):
             # A library's slip; logging itself would print the arguments as they are.
-            message, record.args = f"{record.msg} {record.args}", ()
-            record.msg = message
+            message = record.msg = f"{record.msg} (with arguments that do not fit)"
+            record.args = ()
         shown = self.redact(message)
         if shown != message:
             record.msg, record.args = shown, ()

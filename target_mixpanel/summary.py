@@ -23,7 +23,7 @@ RATE_CHECKED_AT_END_FROM_REJECTIONS: Final = 10
 _REASONS_SHOWN: Final = 5
 
 _KINDS_TOLD_APART: Final = 100
-"""Of rejections, in a stream; the reasons may be a server's words, and those may differ each time."""
+"""Of rejections, in a stream: a server's words may differ each time, and memory must not grow."""
 
 Verdict = Literal["complete", "failed", "stopped"]
 
@@ -211,6 +211,19 @@ class Summary:
             )
             lines.append(f"  ignored messages: {kinds}")
         return "\n".join(lines)
+
+
+def check_report(path: Path) -> None:
+    """
+    See before the run that its report can be written.
+
+    Raises:
+        SettingsError: There is no such folder, or it cannot be written to.
+    """
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise SettingsError(
+            f"report_path: {printable(str(path.parent))} is no folder that can be written to",
+        )
 
 
 def write_report(report: dict[str, Any], path: Path) -> None:

@@ -108,7 +108,8 @@ class Client:
 
         def cut() -> None:
             is_over.set()
-            _shut(self._socket)
+            if self._socket is not None:
+                _shut(self._socket)
 
         timer = threading.Timer(self._timeout_s, cut)
         timer.daemon = True
@@ -133,6 +134,10 @@ class Client:
         trace: TracebackType | None,
     ) -> None:
         self._session.close()
+        if self._socket is not None:
+            # After a failure the pool lives on in its traceback, and its connection with it, until
+            # the garbage collector comes by.
+            self._socket.close()
 
 
 class _Session(requests.Session):

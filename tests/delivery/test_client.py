@@ -1,0 +1,677 @@
+"""Whatever the network does, a request ends in time, in little memory, and says how."""
+
+import base64
+import contextlib
+import gc
+import gzip
+import itertools
+import shutil
+import socket
+import ssl
+import struct
+import subprocess
+import threading
+import time
+import tracemalloc
+
+import pytest
+
+from target_mixpanel.delivery.client import REPLY_MAX_BYTES, Client
+from target_mixpanel.delivery.endpoints import Endpoint, import_endpoint
+from target_mixpanel.delivery.verdict import Answer, NoAnswer, NotConnected, TryAgain, judge
+from target_mixpanel.errors import EndpointError
+from target_mixpanel.model import ProjectToken, ServiceAccount
+
+TOKEN = "canary-token-3f7a"
+OK_BODY = b'{"num_records_imported":1}'
+
+
+class RawServer:
+    """
+    A server that says what it is told, byte for byte.
+
+    Each request meets the next act, the last one for ever. An act gets the connection, and keeps it
+    open by returning True.
+    """
+
+    def __init__(self, *acts, tls=None, reads=True):
+        self.acts = list(acts)
+        self.requests = []
+        self.connections = 0
+        self._tls = tls
+        self._reads = reads
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._open = []
+        self._is_over = threading.Event()
+        self._threads = [threading.Thread(target=self._accept)]
+
+    @property
+    def url(self):
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
+
+    def pause(self, seconds):
+        """Sleep until *seconds* are over or the test is; say which."""
+        return not self._is_over.wait(seconds)
+
+    def _accept(self):
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            self._open.append(connection)
+            self._threads.append(threading.Thread(target=self._serve, args=(connection,)))
+            self._threads[-1].start()
+
+    def _serve(self, connection):
+        # Whatever the client does to the connection is its affair.
+        try:
+            if self._tls:
+                connection = self._tls.wrap_socket(connection, server_side=True)
+                self._open.append(connection)
+            with connection:
+                while not self._reads or self._read(connection):
+                    act = self.acts[0] if len(self.acts) == 1 else self.acts.pop(0)
+                    if not act(connection):
+                        return
+        except OSError:
+            pass
+        finally:
+            connection.close()
+
+    def _read(self, connection):
+        received = b""
+        while b"\r\n\r\n" not in received:
+            more = connection.recv(65_536)
+            if not more:
+                return False
+            received += more
+        head, _, body = received.partition(b"\r\n\r\n")
+        length = next(
+            (
+                int(line.split(b":")[1])
+                for line in head.split(b"\r\n")
+                if line.lower().startswith(b"content-length:")
+            ),
+            0,
+        )
+        while len(body) < length:
+            body += connection.recv(65_536)
+        self.requests.append(head + b"\r\n\r\n" + body)
+        return True
+
+    def close(self):
+        self._is_over.set()
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._threads[0].join()
+        for connection in self._open:
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+
+
+@pytest.fixture
+def serve():
+    servers = []
+
+    def serve(*acts, **options):
+        servers.append(RawServer(*acts, **options))
+        servers[-1]._threads[0].start()
+        return servers[-1]
+
+    yield serve
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def client():
+    """Make a client for a server; it is closed with the test."""
+    clients = []
+
+    def client(url, *, timeout_s=5.0, credentials=None):
+        endpoint = import_endpoint(url, credentials or ProjectToken(TOKEN))
+        clients.append(Client(endpoint, timeout_s=timeout_s))
+        return clients[-1]
+
+    yield client
+    for each in clients:
+        each.__exit__(None, None, None)
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch):
+    for scheme, case in itertools.product(("http", "https", "all", "no"), (str.lower, str.upper)):
+        monkeypatch.delenv(case(f"{scheme}_proxy"), raising=False)
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NETRC"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def says(text, *, then=True):
+    """Answer with *text*, and keep the connection if *then*."""
+
+    def act(connection):
+        connection.sendall(text)
+        return then
+
+    return act
+
+
+def response(status=200, body=OK_BODY, **headers):
+    lines = [f"{name.replace('_', '-')}: {value}\r\n".encode() for name, value in headers.items()]
+    head = f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\n".encode()
+    return head + b"".join(lines) + b"\r\n" + body
+
+
+ok = says(response())
+
+
+def resets(connection):
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def says_and_resets(text):
+    def act(connection):
+        connection.sendall(text)
+        time.sleep(0.05)  # an RST overtakes what is not read yet
+        resets(connection)
+
+    return act
+
+
+class TestAnswers:
+    def test_an_answer_is_what_was_said(self, serve, client):
+        text = response(429, b"slow down", Retry_After="7", Location="/elsewhere")
+        server = serve(says(text))
+
+        assert client(server.url).send(b"x") == Answer(429, b"slow down", "7", "/elsewhere")
+
+    def test_a_gzipped_reply_is_unpacked(self, serve, client):
+        text = response(body=gzip.compress(OK_BODY), Content_Encoding="gzip")
+
+        assert client(serve(says(text)).url).send(b"x") == Answer(200, OK_BODY)
+
+    def test_one_connection_serves_many_requests(self, serve, client):
+        server = serve(ok)
+        sending = client(server.url)
+        for _ in range(5):
+            assert sending.send(b"x").status == 200
+
+        assert (server.connections, len(server.requests)) == (1, 5)
+
+    @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+    @pytest.mark.parametrize(
+        "location", ["/again", "http://[bad", "http://x:99999999/", "\xff\xfe", "", "//", "\t"]
+    )
+    def test_fault_22_redirects_are_not_followed(self, serve, client, status, location):
+        text = response(status, Location="LOCATION").replace(
+            b"LOCATION", location.encode("latin-1")
+        )
+        server = serve(says(text))
+        reply = client(server.url).send(b"x")
+
+        assert (reply.status, len(server.requests)) == (status, 1)
+
+    @pytest.mark.parametrize("status", [103, 204, 299, 304, 418, 599])
+    def test_fault_30_unknown_statuses_are_passed_on(self, serve, client, status):
+        assert (
+            client(serve(says(response(status, b""), then=False)).url).send(b"x").status == status
+        )
+
+    def test_cookies_are_not_kept(self, serve, client):
+        server = serve(says(response(Set_Cookie="sticky=1; Path=/")))
+        sending = client(server.url)
+        sending.send(b"x")
+        sending.send(b"x")
+
+        assert server.requests[0] == server.requests[1]
+
+
+class TestFailures:
+    def test_fault_01_connection_refused(self, client):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+        assert client(url).send(b"x") == NoAnswer("ConnectionRefusedError: Connection refused")
+
+    def test_fault_01_no_such_host(self, client, monkeypatch):
+        looked_up = []
+
+        def fail(*_, **__):
+            looked_up.append(1)
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+        monkeypatch.setattr(socket, "getaddrinfo", fail)
+
+        assert client("http://api.example").send(b"x") == NoAnswer(
+            "gaierror: Name or service not known"
+        )
+        assert looked_up == [1]
+
+    def test_fault_02_connect_timeout(self, client):
+        with socket.socket() as full, socket.socket() as first, socket.socket() as second:
+            full.bind(("127.0.0.1", 0))
+            full.listen(0)
+            for waiting in (first, second):  # they fill the queue that nobody accepts from
+                waiting.setblocking(False)
+                waiting.connect_ex(full.getsockname())
+            sending = client(f"http://127.0.0.1:{full.getsockname()[1]}", timeout_s=0.3)
+
+            assert sending.send(b"x") == NoAnswer("no whole answer within 0.3 s")
+
+    @pytest.mark.parametrize(
+        "act",
+        [
+            pytest.param(resets, id="fault-05-rst-before-response"),
+            pytest.param(lambda _: None, id="fault-08-closed-without-response"),
+            pytest.param(says_and_resets(response()[:-5]), id="fault-06-rst-mid-response"),
+            pytest.param(says(response()[:-5], then=False), id="fault-06-content-length-short"),
+            pytest.param(
+                says(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{", then=False),
+                id="fault-06-cut-chunk",
+            ),
+            pytest.param(
+                says(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}"),
+                id="no-chunk",
+            ),
+            pytest.param(says(b"\0\xff\xfe garbage\r\n\r\n"), id="not-http"),
+            pytest.param(says(b"HTTP/1.1 abc\r\n\r\n"), id="no-status"),
+            pytest.param(says(response(A="b" * 100_000)), id="long-header"),
+            pytest.param(says(b"HTTP/1.1 200 X\r\n" + b"A: b\r\n" * 200 + b"\r\n"), id="headers"),
+            pytest.param(says(response(body=b"hello", Content_Encoding="gzip")), id="not-gzip"),
+        ],
+    )
+    def test_no_answer(self, serve, client, act):
+        """And no second request: the only retries are the courier's."""
+        server = serve(act)
+        reply = client(server.url).send(b"x")
+
+        assert isinstance(reply, NoAnswer)
+        assert "127.0.0.1" not in reply.reason
+        assert len(server.requests) == 1
+
+    @pytest.mark.parametrize(
+        "act",
+        [
+            pytest.param(says(b"HTTP/1.1 200 OK\r\nContent-Le", then=False), id="headers"),
+            pytest.param(
+                says(response(body=gzip.compress(OK_BODY)[:-15], Content_Encoding="gzip")),
+                id="gzip-stream",
+            ),
+        ],
+    )
+    def test_fault_20_what_looks_whole_but_is_cut_is_no_success(self, serve, client, act):
+        reply = client(serve(act).url).send(b"x")
+
+        assert isinstance(judge(reply, ["id"]), TryAgain)
+
+    def test_a_failure_does_not_spoil_the_next_request(self, serve, client):
+        server = serve(resets, says(b"garbage\r\n\r\n"), says(response()[:-1], then=False), ok)
+        sending = client(server.url)
+        replies = [sending.send(b"x") for _ in range(4)]
+
+        assert [type(reply) for reply in replies] == [NoAnswer] * 3 + [Answer]
+
+    def test_fault_08_a_connection_that_was_closed_meanwhile(self, serve, client):
+        server = serve(says(response(), then=False), ok)
+        sending = client(server.url)
+        sending.send(b"x")
+        time.sleep(0.05)
+
+        assert sending.send(b"x").status == 200
+        assert server.connections == 2
+
+    def test_fault_08_a_connection_that_closes_at_the_next_request(self, serve, client):
+        server = serve(ok, lambda _: None, ok)
+        sending = client(server.url)
+        replies = [sending.send(b"same") for _ in range(3)]
+
+        assert [type(reply) for reply in replies] == [Answer, NoAnswer, Answer]
+        assert server.requests[1] == server.requests[2]
+
+
+def drips(text, whole, server):
+    """Send *text*, then *whole* byte after byte, five a second."""
+
+    def act(connection):
+        connection.sendall(text)
+        for byte in whole:
+            connection.sendall(bytes([byte]))
+            if not server[0].pause(0.05):
+                return
+
+    return act
+
+
+class TestDeadline:
+    @pytest.mark.parametrize(
+        ("at_once", "slowly"),
+        [
+            pytest.param(b"", response(), id="status-line"),
+            pytest.param(b"HTTP/1.1 200 OK\r\n", b"A: " + b"b" * 1_000, id="headers"),
+            pytest.param(response(body=b" " * 999)[:-999], b" " * 999, id="body"),
+            pytest.param(
+                b"HTTP/1.0 200 OK\r\n\r\n" + OK_BODY, b" " * 999, id="body-without-length"
+            ),
+        ],
+    )
+    def test_fault_31_slow_loris(self, serve, client, at_once, slowly):
+        """Each read is quick; the whole is not."""
+        server = []
+        server.append(serve(drips(at_once, slowly, server), ok))
+        sending = client(server[0].url, timeout_s=0.4)
+        started = time.monotonic()
+        reply = sending.send(b"x")
+
+        assert reply == NoAnswer("no whole answer within 0.4 s")
+        assert 0.3 < time.monotonic() - started < 1.5
+        assert sending.send(b"x").status == 200
+
+    def test_fault_03_silence(self, serve, client):
+        server = []
+        server.append(serve(lambda _: server[0].pause(30) and None))
+
+        assert client(server[0].url, timeout_s=0.3).send(b"x") == NoAnswer(
+            "no whole answer within 0.3 s"
+        )
+
+    def test_fault_31_a_server_that_does_not_read(self, serve, client):
+        server = []
+        server.append(serve(lambda _: server[0].pause(30) and None, reads=False))
+        sending = client(server[0].url, timeout_s=0.4)
+
+        assert sending.send(bytes(30_000_000)) == NoAnswer("no whole answer within 0.4 s")
+
+    def test_fault_31_a_kept_connection_is_cut_too(self, serve, client):
+        server = []
+        server.append(serve(ok, drips(b"", response(), server), ok))
+        sending = client(server[0].url, timeout_s=0.4)
+        replies = [sending.send(b"x") for _ in range(3)]
+
+        assert [type(reply) for reply in replies] == [Answer, NoAnswer, Answer]
+
+    # Python's TLS forgets to close a socket that was disconnected before the handshake.
+    @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+    def test_fault_31_a_slow_proxy(self, serve, client, monkeypatch):
+        server = []
+        server.append(serve(drips(b"HTTP/1.1 200 OK\r\n", b"A: " + b"b" * 999, server)))
+        monkeypatch.setenv("HTTPS_PROXY", server[0].url)
+        started = time.monotonic()
+
+        assert client("https://api.example", timeout_s=0.4).send(b"x") == NoAnswer(
+            "no whole answer within 0.4 s"
+        )
+        assert time.monotonic() - started < 1.5
+        gc.collect()
+
+    def test_fault_31_connecting_that_took_all_the_time(self, serve, client, monkeypatch):
+        """The first address hangs, the second one answers, but too late."""
+        server = []
+        server.append(serve(drips(b"", response(), server)))
+        real = socket.getaddrinfo
+
+        def slow(*args, **options):
+            time.sleep(0.5)
+            return real(*args, **options)
+
+        monkeypatch.setattr(socket, "getaddrinfo", slow)
+        started = time.monotonic()
+
+        assert client(server[0].url, timeout_s=0.4).send(b"x") == NoAnswer(
+            "no whole answer within 0.4 s"
+        )
+        assert time.monotonic() - started < 1.5
+
+    def test_no_thread_is_left_of_it(self, serve, client):
+        sending = client(serve(ok).url, timeout_s=60.0)
+        for _ in range(20):
+            sending.send(b"x")
+        timers = [each for each in threading.enumerate() if isinstance(each, threading.Timer)]
+        for timer in timers:
+            timer.join(5)
+
+        assert not any(timer.is_alive() for timer in timers)
+
+
+class TestMemory:
+    @pytest.mark.parametrize("status", [200, 302, 400, 503])
+    def test_fault_32_a_huge_body(self, serve, client, status):
+        sent = []
+
+        def act(connection):
+            head = f"HTTP/1.1 {status} X\r\nLocation: /x\r\nContent-Length: 1000000000\r\n\r\n"
+            connection.sendall(head.encode())
+            while len(sent) < 1_000:
+                connection.sendall(bytes(1_000_000))
+                sent.append(1)
+
+        reply = client(serve(act).url).send(b"x")
+
+        assert reply == NoAnswer("a reply larger than any of Mixpanel's")
+        assert len(sent) < 20
+
+    @pytest.mark.parametrize("layers", [1, 2])
+    def test_fault_32_a_gzip_bomb(self, serve, client, layers):
+        bomb = gzip.compress(bytes(200_000_000), 1)
+        for _ in range(layers - 1):
+            bomb = gzip.compress(bomb, 1)
+        text = response(body=bomb, Content_Encoding=", ".join(["gzip"] * layers))
+        sending = client(serve(says(text)).url)
+        tracemalloc.start()
+        reply = sending.send(b"x")
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+
+        assert reply == NoAnswer("a reply larger than any of Mixpanel's")
+        assert peak < 30_000_000
+
+    def test_the_largest_reply_allowed(self, serve, client):
+        body = b" " * REPLY_MAX_BYTES
+
+        assert client(serve(says(response(body=body))).url).send(b"x") == Answer(200, body)
+
+    def test_nothing_is_left_open(self, serve):
+        """A ResourceWarning would fail this test."""
+        for act in (ok, resets, says(response()[:-1]), says(response(body=bytes(2_000_000)))):
+            with Client(Endpoint(serve(act).url, ("t", ""), {}), timeout_s=0.5) as sending:
+                sending.send(b"x")
+            del sending
+        gc.collect()
+
+
+class TestCredentials:
+    @pytest.mark.parametrize(
+        ("credentials", "pair", "query"),
+        [
+            pytest.param(ProjectToken(TOKEN), f"{TOKEN}:", "strict=1", id="token"),
+            pytest.param(
+                ServiceAccount("canary-user", TOKEN, "42"),
+                f"canary-user:{TOKEN}",
+                "strict=1&project_id=42",
+                id="service-account",
+            ),
+        ],
+    )
+    def test_credentials_stand_in_one_header_only(self, serve, client, credentials, pair, query):
+        server = serve(ok)
+        client(server.url, credentials=credentials).send(b"x")
+        head = server.requests[0].decode()
+        basic = base64.b64encode(pair.encode()).decode()
+
+        assert head.startswith(f"POST /import?{query} HTTP/1.1\r\n")
+        assert f"\r\nAuthorization: Basic {basic}\r\n" in head
+        assert TOKEN not in head
+        assert "canary" not in head
+
+    def test_fault_78_netrc_is_ignored(self, serve, client, monkeypatch, tmp_path):
+        netrc = tmp_path / "netrc"
+        netrc.write_text("machine 127.0.0.1 login mallory password wrong\n")
+        monkeypatch.setenv("NETRC", str(netrc))
+        server = serve(ok)
+        client(server.url).send(b"x")
+
+        assert base64.b64encode(f"{TOKEN}:".encode()) in server.requests[0]
+
+    def test_the_request_says_what_it_carries(self, serve, client):
+        server = serve(ok)
+        client(server.url).send(b"body")
+        head = server.requests[0].decode()
+
+        assert "\r\nContent-Encoding: gzip\r\n" in head
+        assert "\r\nContent-Type: application/x-ndjson\r\n" in head
+        assert "\r\nUser-Agent: target-mixpanel/" in head
+        assert head.endswith("\r\n\r\nbody")
+
+    def test_a_retry_sends_identical_bytes(self, serve, client):
+        server = serve(says(response(503)), lambda _: None, ok)
+        sending = client(server.url)
+        for _ in range(3):
+            sending.send(b"body")
+
+        assert len(set(server.requests)) == 1
+
+
+class TestProxies:
+    def test_fault_78_a_proxy_is_honoured(self, serve, client, monkeypatch):
+        proxy = serve(ok)
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+
+        assert client("http://api.example").send(b"x").status == 200
+        assert proxy.requests[0].startswith(b"POST http://api.example/import?strict=1 HTTP/1.1")
+
+    def test_fault_78_no_proxy_is_honoured(self, serve, client, monkeypatch):
+        server = serve(ok)
+        monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+        assert client(server.url).send(b"x").status == 200
+
+    def test_credentials_are_not_shown_to_a_tunnel(self, serve, client, monkeypatch):
+        proxy = serve(says(b"HTTP/1.1 407 Who are you?\r\n\r\n", then=False))
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        reply = client("https://api.example").send(b"x")
+
+        assert reply == NoAnswer("Tunnel connection failed: 407 Who are you?")
+        assert proxy.requests[0].startswith(b"CONNECT api.example:443 ")
+        assert b"Authorization" not in proxy.requests[0]
+
+    @pytest.mark.parametrize("proxy", ["::bad::", "socks5://127.0.0.1:1", "http://"])
+    def test_a_proxy_that_cannot_be_is_not_tried_again(self, client, monkeypatch, proxy):
+        monkeypatch.setenv("HTTPS_PROXY", proxy)
+
+        assert isinstance(client("https://api.example").send(b"x"), NotConnected)
+
+
+OPENSSL = shutil.which("openssl")
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    """Make self-signed certificates: for 127.0.0.1, for another host, and one that expired."""
+    if OPENSSL is None:
+        pytest.skip("needs openssl")
+    folder = tmp_path_factory.mktemp("certificates")
+    (folder / "index.txt").touch()
+    (folder / "ca.conf").write_text(
+        "[ca]\ndefault_ca=it\n[it]\ndatabase=index.txt\nnew_certs_dir=.\nrand_serial=yes\n"
+        "default_md=sha256\npolicy=any\nunique_subject=no\ncopy_extensions=copy\n"
+        "[any]\ncommonName=supplied\n"
+    )
+
+    def make(name, host, start, end):
+        run = [OPENSSL, "req", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key"]
+        run += ["-out", f"{name}.csr", "-subj", f"/CN={name}", "-addext", f"subjectAltName={host}"]
+        sign = [OPENSSL, "ca", "-batch", "-selfsign", "-config", "ca.conf", "-in", f"{name}.csr"]
+        sign += ["-keyfile", f"{name}.key", "-startdate", start, "-enddate", end, "-notext"]
+        for command in (run, [*sign, "-out", f"{name}.pem"]):
+            subprocess.run(command, cwd=folder, check=True, capture_output=True)
+
+    make("good", "IP:127.0.0.1", "20200101000000Z", "20491231000000Z")
+    make("other", "DNS:api.example", "20200101000000Z", "20491231000000Z")
+    make("expired", "IP:127.0.0.1", "20200101000000Z", "20200102000000Z")
+    return folder
+
+
+@pytest.fixture
+def tls(serve, certificates):
+    """Start a server with one of the certificates."""
+
+    def tls(name, *acts):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificates / f"{name}.pem", certificates / f"{name}.key")
+        return serve(*acts, tls=context)
+
+    return tls
+
+
+class TestTls:
+    def test_fault_78_a_ca_bundle_is_honoured(self, tls, client, certificates, monkeypatch):
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificates / "good.pem"))
+
+        assert client(tls("good", ok).url).send(b"x").status == 200
+
+    @pytest.mark.parametrize(
+        ("name", "is_trusted", "words"),
+        [
+            pytest.param("good", False, "self-signed certificate", id="unknown-authority"),
+            pytest.param("expired", True, "certificate has expired", id="expired"),
+            pytest.param("other", True, "IP address mismatch", id="other-host"),
+        ],
+    )
+    def test_fault_07_a_wrong_certificate(
+        self, tls, client, certificates, monkeypatch, name, is_trusted, words
+    ):
+        """Nothing is sent to whoever shows it."""
+        if is_trusted:
+            monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificates / f"{name}.pem"))
+        server = tls(name, ok)
+        reply = client(server.url).send(b"x")
+
+        assert isinstance(reply, NotConnected)
+        assert words in reply.reason.replace("self signed", "self-signed")
+        assert server.requests == []
+
+    def test_fault_07_no_tls_at_all(self, serve, client):
+        server = serve(says(b"HTTP/1.1 400 plain\r\n\r\n", then=False), reads=False)
+
+        assert isinstance(client(server.url.replace("http", "https")).send(b"x"), NotConnected)
+
+    @pytest.mark.parametrize("act", [resets, lambda _: None], ids=["reset", "closed"])
+    def test_a_handshake_that_is_cut_off_is_tried_again(self, serve, client, act):
+        def after_hello(connection):
+            connection.recv(1)
+            return act(connection)
+
+        server = serve(after_hello, reads=False)
+
+        assert isinstance(client(server.url.replace("http", "https")).send(b"x"), NoAnswer)
+
+    def test_fault_31_slow_loris_in_a_handshake(self, serve, client):
+        server = []
+        server.append(serve(drips(b"\x16\x03\x03\x40\x00", b"\2" * 999, server), reads=False))
+        url = server[0].url.replace("http", "https")
+
+        assert client(url, timeout_s=0.4).send(b"x") == NoAnswer("no whole answer within 0.4 s")
+
+    def test_fault_31_slow_loris_behind_tls(self, tls, client, certificates, monkeypatch):
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificates / "good.pem"))
+        server = []
+        server.append(tls("good", drips(b"", response(), server), ok))
+        sending = client(server[0].url, timeout_s=0.4)
+
+        assert sending.send(b"x") == NoAnswer("no whole answer within 0.4 s")
+        assert sending.send(b"x").status == 200
+
+    def test_a_ca_bundle_that_is_not_there_ends_the_run(self, client, monkeypatch):
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/bundle.pem")
+        with pytest.raises(EndpointError, match=r"REQUESTS_CA_BUNDLE: /nowhere/bundle\.pem"):
+            client("https://api.example")
+
+    def test_a_ca_bundle_that_is_none(self, tls, client, certificates, monkeypatch):
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificates / "good.key"))
+
+        assert isinstance(client(tls("good", ok).url).send(b"x"), NotConnected)
