@@ -184,11 +184,15 @@ class Courier:
             started_at = self._clock()
             self._reports.on_request(part, len(payload.body), is_retry)
             verdict = judge(self._transport.send(payload.body), insert_ids)
-            if isinstance(verdict, TryAgain):
-                if verdict.is_overload or verdict.at_least_s:
-                    self._gate.overloaded(leave, verdict.at_least_s)
-            else:
-                self._gate.good()
+            match verdict:
+                case TryAgain(is_rate_limit=True, at_least_s=at_least_s):
+                    retry_s = self._retry.initial_s
+                    self._gate.rate_limited(leave, hold_s=at_least_s, retry_s=retry_s)
+                case TryAgain(is_overload=is_overload, at_least_s=at_least_s):
+                    if is_overload or at_least_s:
+                        self._gate.overloaded(leave, at_least_s)
+                case _:
+                    self._gate.good(len(part.rows))
         logger.debug(
             "verdict=%s rows=%d bytes=%d body_bytes=%d seconds=%.3f",
             type(verdict).__name__,

@@ -8,12 +8,13 @@ from typing import Final
 
 import msgspec
 
+from target_mixpanel.delivery.pace import PROBE_S, Pace
 from target_mixpanel.stop import Stop
 
 _DECREASE: Final = 0.5
 _LEAST: Final = 1.0
-_BURST_S: Final = 1.0
-"""A paced run may catch up this much after a pause."""
+_LOOK_UP_S: Final = 0.5
+"""How often a wait looks whether the run is over."""
 
 
 class Width(msgspec.Struct):
@@ -60,11 +61,10 @@ class Gate:
     ) -> None:
         self.width = Width(max_parallel_requests)
         self._stop = stop
-        self._events_per_second = max_events_per_second
+        self.pace = Pace(max_events_per_second)
         self._clock = clock
         self._in_flight = 0
         self._held_until = 0.0
-        self._paid_until = clock()
         self._changed = threading.Condition()
 
     @contextmanager
@@ -78,10 +78,10 @@ class Gate:
         with self._changed:
             while (wait_s := self._wait_s()) > 0:
                 self._stop.raise_if_over()
-                self._changed.wait(min(wait_s, 0.5))
+                self._changed.wait(min(wait_s, _LOOK_UP_S))
             self._stop.raise_if_over()
             self._in_flight += 1
-            self._pay(events)
+            self.pace.start(events, self._clock())
             leave = Pass(self.width.round)
         try:
             yield leave
@@ -90,25 +90,39 @@ class Gate:
                 self._in_flight -= 1
                 self._changed.notify_all()
 
-    def good(self) -> None:
-        """A request went well: let a little more through."""
+    def good(self, events: int) -> None:
+        """A request of *events* was answered: let a little more through."""
         with self._changed:
             self.width.good()
+            self.pace.accepted(events, self._clock())
             self._changed.notify_all()
+
+    def rate_limited(self, leave: Pass, *, hold_s: float, retry_s: float) -> None:
+        """
+        Mixpanel wants fewer events a second: slow down.
+
+        Args:
+            leave: Of the request that it refused.
+            hold_s: Nothing starts for so long, because Mixpanel says so.
+            retry_s: After so long, or sooner, one request looks whether there is room again.
+        """
+        with self._changed:
+            self.width.overloaded(leave.round)
+            self.pace.refused(self._clock())
+            self._hold(max(hold_s, min(retry_s, PROBE_S)))
 
     def overloaded(self, leave: Pass, hold_s: float = 0.0) -> None:
         """The server has too much to do: halve, and let nothing start for *hold_s*."""
         with self._changed:
             self.width.overloaded(leave.round)
-            self._held_until = max(self._held_until, self._clock() + hold_s)
+            self._hold(hold_s)
+
+    def _hold(self, seconds: float) -> None:
+        self._held_until = max(self._held_until, self._clock() + seconds)
 
     def _wait_s(self) -> float:
         """Return how long to wait before looking again; 0 when the next may start."""
-        if self._in_flight >= int(self.width.requests):
-            return 0.5
-        return max(self._held_until, self._paid_until) - self._clock()
-
-    def _pay(self, events: int) -> None:
-        if self._events_per_second is not None:
-            earliest = self._clock() - _BURST_S
-            self._paid_until = max(self._paid_until, earliest) + events / self._events_per_second
+        if self._in_flight >= (1 if self.pace.is_closed else int(self.width.requests)):
+            return _LOOK_UP_S
+        now = self._clock()
+        return max(self._held_until - now, self.pace.wait_s(now))

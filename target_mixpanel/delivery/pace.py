@@ -12,7 +12,9 @@ _DOUBLING_S: Final = 150.0
 right, then faster, since it seems not to be."""
 
 _TELLING_S: Final = 5.0
-"""A shorter time between two 429s says nothing about the rate."""
+_TELLING_REQUESTS: Final = 10
+"""A shorter time, or fewer good answers, says nothing about the rate: somebody else may have used
+the project's share up before us."""
 
 PROBE_S: Final = 6.0
 """While the pace is closed, how long at most until somebody looks whether there is room again; each
@@ -37,18 +39,19 @@ class Pace(msgspec.Struct):
     """Events a second that the operator allows."""
     is_closed: bool = False
     _learnt: float | None = None
-    _accepted: int = 0
-    """Events since *_since*."""
     _since: float | None = None
+    """From when on *_accepted* events in *_requests* requests were taken."""
+    _accepted: int = 0
+    _requests: int = 0
+    _opened_at: float = 0.0
     _closed_at: float = 0.0
-    _is_telling: bool = False
     _paid_until: float = 0.0
 
     def events_per_s(self, now: float) -> float | None:
         """Return the rate that is right *now*; None: no limit is known."""
-        if self._learnt is None or self._since is None:
+        if self._learnt is None:
             return self.ceiling
-        grown = self._learnt * (1 + ((now - self._since) / _DOUBLING_S) ** 2)
+        grown = self._learnt * (1 + ((now - self._opened_at) / _DOUBLING_S) ** 2)
         return grown if self.ceiling is None else min(grown, self.ceiling)
 
     def wait_s(self, now: float) -> float:
@@ -66,18 +69,23 @@ class Pace(msgspec.Struct):
     def accepted(self, events: int, now: float) -> None:
         """Learn from a good answer."""
         self._accepted += events
-        if not self.is_closed or self._since is None:
-            return
-        self.is_closed = False
-        end = now if self._learnt is None else self._closed_at
-        if (self._is_telling or self._learnt is None) and end > self._since:
-            self._learnt = _CAUTION * self._accepted / (end - self._since)
-        self._accepted = 0
-        self._since = now
+        self._requests += 1
+        if self.is_closed:
+            self.is_closed = False
+            self._opened_at = now
+            self._learn(now)
 
     def refused(self, now: float) -> None:
         """Learn from a 429."""
         if not self.is_closed:
             self.is_closed = True
             self._closed_at = now
-            self._is_telling = self._since is not None and now - self._since >= _TELLING_S
+
+    def _learn(self, now: float) -> None:
+        if self._since is None:
+            return
+        seconds = (now if self._learnt is None else self._closed_at) - self._since
+        if seconds >= _TELLING_S and self._requests >= _TELLING_REQUESTS:
+            self._learnt = _CAUTION * self._accepted / seconds
+            self._accepted = self._requests = 0
+            self._since = now

@@ -76,6 +76,8 @@ class TryAgain(msgspec.Struct, frozen=True):
     at_least_s: float = 0.0
     is_overload: bool = False
     """The server has too much to do (429, 5xx), so everyone slows down."""
+    is_rate_limit: bool = False
+    """The server counts requests or events, and these were too many (429)."""
     is_ambiguous: bool = True
     """The rows may have arrived."""
 
@@ -146,6 +148,7 @@ def _judge_answer(answer: Answer, insert_ids: Sequence[str], now: float) -> Verd
             said,
             at_least_s=retry_after_s(answer.retry_after, now),
             is_overload=status != _REQUEST_TIMEOUT,
+            is_rate_limit=status == _TOO_MANY,
             is_ambiguous=status != _TOO_MANY,
         )
     if status in {_UNAUTHORIZED, _FORBIDDEN}:

@@ -1,6 +1,7 @@
 """Rows to send, time that passes at will, a transport that says what it is told."""
 
 import gzip
+import threading
 
 import pytest
 
@@ -101,3 +102,14 @@ def scripted():
 @pytest.fixture
 def ok():
     return accepted
+
+
+class PassingTime(threading.Condition):
+    """A condition whose waits only move the clock: for one thread."""
+
+    def __init__(self, clock):
+        super().__init__()
+        self.clock = clock
+
+    def wait(self, timeout=None):
+        self.clock.now += timeout

@@ -20,6 +20,7 @@ from target_mixpanel.errors import (
     TargetMixpanelError,
     UnaccountedRowsError,
 )
+from tests.delivery.conftest import PassingTime
 
 BUSY = Answer(503, b"")
 OPAQUE = Answer(400, b'{"error":"no"}')
@@ -65,7 +66,9 @@ def limit():
 
 @pytest.fixture
 def gate(stop, clock):
-    return Gate(4, stop, clock=clock)
+    made = Gate(4, stop, clock=clock)
+    made._changed = PassingTime(clock)
+    return made
 
 
 @pytest.fixture

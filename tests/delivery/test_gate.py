@@ -9,18 +9,7 @@ from hypothesis import strategies as st
 
 from target_mixpanel.delivery.gate import Gate, Width
 from target_mixpanel.errors import CredentialsError, ShutdownTimeoutError
-from tests.delivery.conftest import VirtualClock, VirtualStop
-
-
-class PassingTime(threading.Condition):
-    """A condition whose waits only move the clock: for one thread."""
-
-    def __init__(self, clock):
-        super().__init__()
-        self.clock = clock
-
-    def wait(self, timeout=None):
-        self.clock.now += timeout
+from tests.delivery.conftest import PassingTime, VirtualClock, VirtualStop
 
 
 @pytest.fixture

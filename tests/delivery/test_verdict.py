@@ -204,7 +204,12 @@ class TestOtherAnswers:
         ],
     )
     def test_fault_9_try_again(self, status, is_overload, is_ambiguous):
-        expected = TryAgain(f"HTTP {status}", 0.0, is_overload, is_ambiguous)
+        expected = TryAgain(
+            f"HTTP {status}",
+            is_overload=is_overload,
+            is_rate_limit=status == 429,
+            is_ambiguous=is_ambiguous,
+        )
 
         assert expected == judge(answer(status), IDS)
 
