@@ -14,8 +14,13 @@ class _Stretch(msgspec.Struct, eq=False):
     span: Span
     before: Optional["_Stretch"]
     after: Optional["_Stretch"] = None
-    pending: int = 0
+    admitted: int = 0
+    settled: int = 0
     state: bytes | None = None
+
+    @property
+    def pending(self) -> int:
+        return self.admitted - self.settled
 
 
 class CheckpointLedger:
@@ -36,10 +41,15 @@ class CheckpointLedger:
         self._safe: bytes | None = None
 
     def admit(self) -> Span:
-        """Count one record as read; keep the returned span to settle it."""
-        with self._lock:
-            self._current.pending += 1
-            return self._current.span
+        """
+        Count one record as read; keep the returned span to settle it.
+
+        Only the reader's thread admits and checkpoints, so this needs no lock: of a span that can
+        be released, no record is admitted any more.
+        """
+        current = self._current
+        current.admitted += 1
+        return current.span
 
     def settle(self, span: Span, records: int = 1) -> None:
         """
@@ -52,7 +62,7 @@ class CheckpointLedger:
             stretch = self._open.get(span)
             if stretch is None or stretch.pending < records:
                 raise ValueError("more records settled than admitted")
-            stretch.pending -= records
+            stretch.settled += records
             self._forget_if_settled(stretch)
 
     def checkpoint(self, state: bytes) -> None:

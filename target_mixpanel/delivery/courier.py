@@ -186,7 +186,7 @@ class Courier:
             verdict = judge(self._transport.send(payload.body), insert_ids)
             match verdict:
                 case TryAgain(is_rate_limit=True, at_least_s=at_least_s):
-                    retry_s = self._retry.initial_s
+                    retry_s = self._retry.initial_s + self._retry.jitter_s
                     self._gate.rate_limited(leave, hold_s=at_least_s, retry_s=retry_s)
                 case TryAgain(is_overload=is_overload, at_least_s=at_least_s):
                     if is_overload or at_least_s:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal
 from hashlib import sha256
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NoReturn, TypeAlias
 
 from target_mixpanel.limits import (
     MAX_ARRAY_ITEMS,
@@ -24,7 +24,9 @@ Converter: TypeAlias = Callable[[Any], Any]
 """A column's value, never None → the property's value."""
 
 _MAX_DOUBLE_EXPONENT: Final = 307
+_MAX_PLAIN_DOUBLE: Final = 1e300
 _DATE_CHARS: Final = len("2026-10-01")
+_SECONDS_CHARS: Final = len("2026-10-01T12:00:00")
 
 
 def converter(
@@ -61,6 +63,10 @@ def converter(
         return None
     if kinds == {"integer"}:
         return _whole_number
+    if kinds == {"number"}:
+        return _decimal_number
+    if kinds == {"array"} and _holds_texts(column, root):
+        return lambda texts: texts if len(texts) <= MAX_ARRAY_ITEMS else _refuse_array(field)
     is_time = string_format(column, root) == "date-time"
     return lambda value: _any_value(value, field, timezone, is_time=is_time, depth=0)
 
@@ -84,6 +90,8 @@ def _mixpanel_time(text: str, timezone: tzinfo) -> str:
     moment = parse_iso(text)
     if moment is None:
         return text
+    if moment.tzinfo is UTC:
+        return moment.isoformat()[:_SECONDS_CHARS]
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=timezone)
     try:
@@ -105,7 +113,11 @@ def _whole_number(value: Any) -> Any:
 
 
 def _decimal_number(value: Any) -> Any:
-    """Return a Decimal or float as a number if a double holds it, else as its text."""
+    """Return a number of any type as it is if a double holds it, else as its text."""
+    if type(value) is float and -_MAX_PLAIN_DOUBLE < value < _MAX_PLAIN_DOUBLE:
+        return value
+    if type(value) is int:
+        return _whole_number(value)
     number = value if type(value) is Decimal else Decimal(repr(value))
     if not number.is_finite():
         refuse("not_a_number", detail="is NaN or infinite")
@@ -114,6 +126,21 @@ def _decimal_number(value: Any) -> Any:
         return value
     # Zeros at the end do not need a digit of the double.
     return value if number == Decimal(repr(float(number))) else str(number)
+
+
+def _holds_texts(column: JsonObject, root: JsonObject) -> bool:
+    """Say whether every item of an array column is surely a text that passes as it is."""
+    items = column.get("items")
+    return (
+        isinstance(items, dict)
+        and "prefixItems" not in column  # then *items* speaks of the others only
+        and certain_types(items, root) == {"string"}
+        and string_format(items, root) is None
+    )
+
+
+def _refuse_array(field: str) -> NoReturn:
+    refuse("array_too_long", field, f"has more than {MAX_ARRAY_ITEMS} items", stage="limit")
 
 
 def _any_value(value: Any, field: str, timezone: tzinfo, *, is_time: bool, depth: int) -> Any:
@@ -128,7 +155,7 @@ def _any_value(value: Any, field: str, timezone: tzinfo, *, is_time: bool, depth
         return _decimal_number(value)
     if kind is list:
         if len(value) > MAX_ARRAY_ITEMS:
-            refuse("array_too_long", field, f"has more than {MAX_ARRAY_ITEMS} items", stage="limit")
+            _refuse_array(field)
         return [_any_value(item, field, timezone, is_time=is_time, depth=depth) for item in value]
     if kind is dict:
         if depth == MAX_DEPTH:

@@ -1,0 +1,90 @@
+"""Whatever a configuration holds, it is parsed, or refused in one line without its values."""
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from target_mixpanel.settings import FlatSettings
+from target_mixpanel.spec_parser import EVENT_KEYS
+from tests.fuzz.budget import fuzzed
+from tests.fuzz.json_values import NUMBERS
+from tests.fuzz.targets import CANARY, check_settings
+
+TEXTS = st.builds(
+    lambda before, after: f"{before}{CANARY}{after}",
+    st.sampled_from(["", "https://", "http://127.0.0.1:", "https://u:", "9", "{", "[1,", '"', " "]),
+    st.sampled_from(["", ":1", "@host", ".example.com/", "d", "\n", "\x1b[31m", "é"])
+    | st.text(max_size=5),
+)
+SECRETS = TEXTS | NUMBERS | st.booleans()
+VALUES = st.recursive(
+    SECRETS | st.none(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["column", "value", "default", "hash", "name"]), inner)
+    ),
+    max_leaves=5,
+)
+FITTING = {
+    "type": st.just("events"),
+    "event": st.just("Order"),
+    "event_from": st.just("kind"),
+    "time": st.just("at"),
+    "time_unit": st.sampled_from(["auto", "s"]),
+    # A time zone is no secret, and the message that it is none names it.
+    "timezone": st.sampled_from(["UTC", "Europe/Berlin", "../UTC", "Europe", "Nowhere/\x00", "é"]),
+    "distinct_id": st.just("user") | st.fixed_dictionaries({"value": VALUES}),
+    "insert_id": st.sampled_from(["id", ["id"]]),
+    "properties": st.just("*")
+    | st.dictionaries(
+        st.sampled_from(["A", "$email", "time", "token", ""]), st.just("a") | VALUES, max_size=3
+    ),
+    "exclude": st.just(["a"]),
+}
+NEEDED = ("time", "distinct_id", "properties")
+MAPPINGS = (
+    st.fixed_dictionaries(
+        {name: FITTING[name] for name in NEEDED},
+        optional={
+            name: FITTING[name] if name == "timezone" else FITTING.get(name, VALUES) | VALUES
+            for name in EVENT_KEYS
+            if name not in NEEDED
+        },
+    )
+    | VALUES
+)
+STREAMS = (
+    st.dictionaries(
+        st.sampled_from(["orders", "public-*", "", "*"]),
+        MAPPINGS | st.lists(MAPPINGS, max_size=2),
+        max_size=2,
+    )
+    | st.lists(MAPPINGS, max_size=2)
+    | VALUES
+)
+NAMES = [name for name in FlatSettings.__struct_fields__ if name != "streams"]
+FITTING_SETTINGS = {
+    "region": st.sampled_from(["us", "eu"]),
+    "api_url": st.sampled_from(["https://x.example.com", "http://localhost:80", "http://[::1"]),
+    "since": st.sampled_from(["30d", "2026-10-01", "99999d", "0001-01-01T00:00:00+23:59"]),
+    "until": st.sampled_from(["1d", "9999-12-31T23:59:59-23:59", "2026-W01"]),
+}
+CONFIGS = st.fixed_dictionaries(
+    {
+        "region": FITTING_SETTINGS["region"],
+        "project_token": st.just(f"{CANARY}0123") | VALUES,
+        "streams": STREAMS | STREAMS.map(json.dumps),
+    },
+    optional={
+        name: VALUES | FITTING_SETTINGS.get(name, NUMBERS)
+        for name in NAMES
+        if name not in {"region", "project_token"}
+    },
+)
+
+
+@fuzzed
+@given(CONFIGS)
+def test_settings_are_parsed_or_named(config):
+    check_settings(config)
