@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Protocol, Self
 
+import msgspec
+
 from target_mixpanel.checkpoints import CheckpointLedger
 from target_mixpanel.dead_letter import DeadLetters
 from target_mixpanel.delivery.batches import Batch, BatchBuilder, SizeLimit
@@ -18,6 +20,7 @@ from target_mixpanel.delivery.courier import Courier, Reports, RetryPolicy, Tran
 from target_mixpanel.delivery.endpoints import Endpoint, import_endpoint
 from target_mixpanel.delivery.gate import Gate
 from target_mixpanel.delivery.outbox import Outbox
+from target_mixpanel.delivery.server_clock import ServerClock
 from target_mixpanel.model import JsonObject, Rejection, Span
 from target_mixpanel.settings import Settings
 from target_mixpanel.stop import Stop
@@ -51,6 +54,7 @@ class Loader:
         *,
         write_state: Callable[[bytes], None],
         open_transport: OpenTransport = Client,
+        redact: Callable[[str], str] = str,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """
@@ -60,6 +64,7 @@ class Loader:
             write_state: Called with each STATE value that has become safe, in order, never twice
                 at once, from any thread.
             open_transport: Makes what carries one sender's requests, on that sender's thread.
+            redact: Takes secrets out of Mixpanel's words, which go into the dead letters.
             clock: Monotonic seconds.
         """
         self.settings = settings
@@ -68,9 +73,11 @@ class Loader:
         self._stop = stop
         self._write_state = write_state
         self._open_transport = open_transport
+        self._redact = redact
         self._clock = clock
         self._streams: dict[str, Stream] = {}
         self._resources = ExitStack()
+        self._server_clock = ServerClock()
         self._size_limit = SizeLimit(settings.batch_size_bytes)
         self._gate = Gate(
             settings.max_parallel_requests,
@@ -136,6 +143,10 @@ class Loader:
             for stream in self._streams.values():
                 stream.fail_if_rejected()
 
+    def server_time(self) -> float:
+        """Return the time at Mixpanel, in seconds since the epoch."""
+        return self._server_clock.now()
+
     def release(self) -> None:
         """Write the newest STATE that has become safe, if there is one."""
         with self._releasing:
@@ -164,18 +175,18 @@ class Loader:
 
     def set_aside(self, epoch: Epoch, rejections: Sequence[Rejection]) -> None:
         """
-        Count *rejections* and write them down; a dry run only counts. On any thread.
+        Write *rejections* down and count them; a dry run only counts. On any thread.
 
         Raises:
             RejectedRecordError: There is nowhere to write them.
             RejectionRateError: There are too many.
         """
         stream = epoch.stream
-        for rejection in rejections:
-            stream.note(rejection.flaw)
         if self._dead_letters is not None:
             self._dead_letters.write(stream.name, epoch.schema_line, rejections)
-        elif not self.settings.dry_run:
+        for rejection in rejections:
+            stream.note(rejection.flaw)
+        if self._dead_letters is None and not self.settings.dry_run:
             raise stream.rejection_error(rejections[0].flaw)
         stream.counts.check_rate(self.settings.max_rejection_rate)
 
@@ -208,7 +219,12 @@ class Loader:
             for rejection in first:
                 rejection.record.is_rejected = True
         if first:
-            self.set_aside(_epoch(batch), first)
+            self.set_aside(_epoch(batch), [self._redacted(rejection) for rejection in first])
+
+    def _redacted(self, rejection: Rejection) -> Rejection:
+        flaw = rejection.flaw
+        shown = msgspec.structs.replace(flaw, reason=self._redact(flaw.reason))
+        return msgspec.structs.replace(rejection, flaw=shown)
 
     @contextmanager
     def _courier(self) -> Iterator[Courier]:
@@ -220,7 +236,7 @@ class Loader:
                 transport,
                 self._gate,
                 self._stop,
-                Reports(self._settle, self._reject, _count_request),
+                Reports(self._settle, self._reject, _count_request, self._server_clock.observe),
                 host=settings.url,
                 retry=RetryPolicy(
                     initial_s=settings.retry_initial_seconds,

@@ -79,6 +79,8 @@ class StreamPipeline:
         self._key_properties = shape.key_properties
         self._window = None if window in {None, TimeWindow()} else window
         self._clock = clock
+        self.is_ahead = False
+        """Whether a row's time lay ahead of the clock, by less than Mixpanel refuses."""
 
     @property
     def left_out(self) -> tuple[str, ...]:
@@ -121,6 +123,8 @@ class StreamPipeline:
             if self._window is not None and not self._window.holds(properties["time"]):
                 return None
             insert_id = properties["$insert_id"]
+            if properties["time"] > now_ms:
+                self.is_ahead = True
             body = _encode(event)
         except UnmappableError as error:
             return Refused(error.flaw, error.insert_id)

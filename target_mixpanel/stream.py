@@ -49,6 +49,9 @@ class Run(Protocol):
     def release(self) -> None:
         """Write the newest STATE that has become safe, if there is one."""
 
+    def server_time(self) -> float:
+        """Return the time at Mixpanel, in seconds since the epoch."""
+
 
 class Epoch(msgspec.Struct, eq=False):
     """A part of a stream under one SCHEMA."""
@@ -74,6 +77,7 @@ class Stream:
         self._epoch = Epoch(self, b"")
         self._epochs: dict[bytes, Epoch] = {}
         self._rejections: list[Rejection] = []
+        self._is_warned = False
 
     def use_schema(
         self,
@@ -133,6 +137,7 @@ class Stream:
 
     def send_due(self, now: float) -> float | None:
         """Send the batches that are old enough; return the seconds until the next one is."""
+        self._warn_of_the_future()
         waits: list[float] = []
         for builder in self._epoch.builders:
             if builder.due_at is not None and builder.due_at <= now:
@@ -177,6 +182,16 @@ class Stream:
             "the mapping, or set dead_letter_path to set such records aside and go on",
         )
 
+    def _warn_of_the_future(self) -> None:
+        pipeline = self._epoch.pipeline
+        if pipeline is not None and pipeline.is_ahead and not self._is_warned:
+            self._is_warned = True
+            logger.warning(
+                "%s: some times lie up to an hour ahead; Mixpanel may set them to its own, and "
+                "then it does not know a repeat as such",
+                printable(self.name),
+            )
+
     def _reject(self, line: bytes, refused: Refused) -> None:
         record = Record(line, self._run.ledger.admit(), 0, is_rejected=True)
         self._rejections.append(Rejection(record, refused.flaw, refused.insert_id))
@@ -214,7 +229,8 @@ class Stream:
             takes_metadata=settings.add_record_metadata,
             hash_key=None if settings.hash_key is None else settings.hash_key.encode(),
         )
-        pipeline = StreamPipeline(specs, shape, TimeWindow(settings.since_ms, settings.until_ms))
+        window = TimeWindow(settings.since_ms, settings.until_ms)
+        pipeline = StreamPipeline(specs, shape, window, clock=self._run.server_time)
         if pipeline.left_out:
             logger.info(
                 '%s: "*" leaves out %s; name what you need under properties',

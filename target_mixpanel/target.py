@@ -104,6 +104,7 @@ class TargetMixpanel(Target):
             raise SettingsError(f"stream_maps: {printable(str(error))}") from None
         self.schema_line = b""
         """The SCHEMA message that is being taken, as it came."""
+        self._redactor = Redactor(forms_of(self.settings.secrets(), self.settings.credentials))
         self._stop = Stop(self.settings.shutdown_timeout_seconds)
         self._reader = SingerBytesReader(self._stop, self._on_idle, self._ignore)
         self.message_reader = message_reader or self._reader
@@ -134,7 +135,12 @@ class TargetMixpanel(Target):
     def loader(self) -> Loader:
         """The run, opened when it is first needed."""
         if self._loader is None:
-            loader = Loader(self.settings, self._stop, write_state=self._write_state_message)
+            loader = Loader(
+                self.settings,
+                self._stop,
+                write_state=self._write_state_message,
+                redact=self._redactor.redact,
+            )
             self._loader = self._resources.enter_context(loader)
             self._progress = self._resources.enter_context(progress_line(loader.summary))
         return self._loader
@@ -266,6 +272,8 @@ class TargetMixpanel(Target):
             self.logger.debug("".join(traceback.format_tb(error.__traceback__)))
         if problem is None and self._stop.signal_number is not None:
             verdict = "stopped"
+        if problem is not None:
+            problem = self._redactor.redact(problem)
         self._report(verdict, problem)
         if problem is not None:
             return 1
@@ -328,9 +336,8 @@ class TargetMixpanel(Target):
         _leave(code)
 
     def _redact_logs(self) -> None:
-        redactor = Redactor(forms_of(self.settings.secrets(), self.settings.credentials))
         for handler in logging.getLogger().handlers:
-            handler.addFilter(redactor)
+            handler.addFilter(self._redactor)
 
     @classmethod
     def cb_config(

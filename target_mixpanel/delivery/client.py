@@ -217,6 +217,7 @@ def _read(response: requests.Response) -> Reply:
         body=bytes(body),
         retry_after=response.headers.get("Retry-After"),
         location=response.headers.get("Location"),
+        date=response.headers.get("Date"),
     )
 
 

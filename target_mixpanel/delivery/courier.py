@@ -13,6 +13,7 @@ from target_mixpanel.delivery.batches import Batch, SizeLimit
 from target_mixpanel.delivery.encode import Payload, import_payload
 from target_mixpanel.delivery.gate import Gate
 from target_mixpanel.delivery.verdict import (
+    Answer,
     BlamesNobody,
     Delivered,
     DoesNotAddUp,
@@ -66,6 +67,8 @@ class Reports(msgspec.Struct, frozen=True):
     on_rejected: Callable[[Batch, Sequence[Rejection]], None]
     on_request: Callable[[Batch, int, bool], None]
     """(batch, body's bytes, whether it is a repeat)"""
+    on_date: Callable[[str], None] = lambda _: None
+    """The `Date` of an answer that delivered rows."""
 
 
 class Courier:
@@ -183,7 +186,8 @@ class Courier:
         with self._gate.admission(len(part.rows)) as leave:
             started_at = self._clock()
             self._reports.on_request(part, len(payload.body), is_retry)
-            verdict = judge(self._transport.send(payload.body), insert_ids)
+            reply = self._transport.send(payload.body)
+            verdict = judge(reply, insert_ids)
             match verdict:
                 case TryAgain(is_rate_limit=True, at_least_s=at_least_s):
                     retry_s = self._retry.initial_s + self._retry.jitter_s
@@ -193,6 +197,8 @@ class Courier:
                         self._gate.overloaded(leave, at_least_s)
                 case _:
                     self._gate.good(len(part.rows))
+        if isinstance(verdict, (Delivered, Refused)) and isinstance(reply, Answer) and reply.date:
+            self._reports.on_date(reply.date)
         logger.debug(
             "verdict=%s rows=%d bytes=%d body_bytes=%d seconds=%.3f",
             type(verdict).__name__,

@@ -22,6 +22,7 @@ class Answer(msgspec.Struct, frozen=True):
     body: bytes
     retry_after: str | None = None
     location: str | None = None
+    date: str | None = None
 
 
 class NoAnswer(msgspec.Struct, frozen=True):

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from hypothesis import HealthCheck, settings
 
-QUICK_EXAMPLES: Final = 300
-LONG_EXAMPLES: Final = 20_000
+QUICK_EXAMPLES: Final = 150
+LONG_EXAMPLES: Final = 5_000
 
 
 def fuzzed(test: Callable[..., Any]) -> Any:

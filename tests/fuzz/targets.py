@@ -7,7 +7,6 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
-from decimal import Decimal
 from io import BytesIO
 from itertools import pairwise
 from types import FrameType
@@ -15,6 +14,7 @@ from typing import IO, Any, Final
 
 import msgspec
 
+from target_mixpanel import reader
 from target_mixpanel.config_sources import config_file
 from target_mixpanel.delivery import verdict
 from target_mixpanel.delivery.verdict import Answer, Delivered, Refused, Verdict
@@ -41,9 +41,9 @@ KNOWN_TYPES: Final = ("SCHEMA", "RECORD", "STATE", "ACTIVATE_VERSION", "BATCH")
 _PIPE_BYTES: Final = 60_000
 """What a pipe holds without a reader."""
 
-_MAX_PRINTABLE_CHARS: Final = 1_000
-_decode_record: Final = msgspec.json.Decoder(float_hook=Decimal).decode
-_encode_reply: Final = msgspec.json.encode
+_MAX_MESSAGE_CHARS: Final = 1_000
+_MAX_REASON_CHARS: Final = 6_000
+"""A reply's count, the one thing that is quoted whole, has up to 4,300 digits and their commas."""
 
 
 class HangError(Exception):
@@ -83,16 +83,13 @@ def nothing_fetched() -> Iterator[None]:
     assert not opened
 
 
-# The reader
-
-
 def read(source: IO[bytes], on_idle: Callable[[], float | None]) -> tuple[list[Any], str | None]:
     """Return what was called back, and how an operator would be told of the end of it."""
     heard: list[Any] = []
 
     def take(message: Message) -> None:
         if message.dead_letter:
-            reader.allow_cut_off_end()
+            singer.allow_cut_off_end()
         heard.append(
             (
                 message.type,
@@ -105,9 +102,9 @@ def read(source: IO[bytes], on_idle: Callable[[], float | None]) -> tuple[list[A
         )
 
     stop = Stop(1)
-    reader = SingerBytesReader(stop, on_idle, heard.append)
+    singer = SingerBytesReader(stop, on_idle, heard.append)
     try:
-        reader.process_lines(source, dict.fromkeys(KNOWN_TYPES, take))
+        singer.process_lines(source, dict.fromkeys(KNOWN_TYPES, take))
     except TargetMixpanelError as error:
         return heard, str(error)
     finally:
@@ -154,7 +151,7 @@ def check_reader(given: bytes, cuts: list[int]) -> None:
             _check_message(*message)
     if problem is not None:
         assert problem.isprintable()
-        assert len(problem) < _MAX_PRINTABLE_CHARS
+        assert len(problem) < _MAX_MESSAGE_CHARS
         assert CANARY not in problem
 
 
@@ -171,9 +168,6 @@ def _check_message(
         if "\ufffd" not in text:
             expected = json.loads(line.removeprefix(b"\xef\xbb\xbf"))["value"]
             assert repr(json.loads(text)) == repr(expected)
-
-
-# The mapping
 
 
 def check_mapping(
@@ -210,10 +204,15 @@ def check_mapping(
                 record = _decode_record(line)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 continue  # the reader's to refuse
-            if isinstance(record, dict):
+            if record is not None:
                 outcome = _check_record(pipelines, record, line)
     assert schema == before
     return outcome
+
+
+def _decode_record(line: bytes) -> JsonObject | None:
+    """Return a record as the reader gives it out."""
+    return reader._decode(b'{"type":"RECORD","record":%b}' % line).record
 
 
 def _check_record(pipelines: list[StreamPipeline], record: JsonObject, line: bytes) -> Outcome:
@@ -249,9 +248,6 @@ def _refuse_constant(name: str) -> None:
     raise AssertionError(name)
 
 
-# The reply
-
-
 def check_reply(answer: Answer, insert_ids: list[str]) -> Verdict:
     """There is a verdict on every answer, and success is only what counts every row."""
     with no_hang():
@@ -270,17 +266,9 @@ def check_reply(answer: Answer, insert_ids: list[str]) -> Verdict:
         case other:
             reason = getattr(other, "reason", "")
             assert reason.isprintable()
-            assert len(reason) < _MAX_PRINTABLE_CHARS
+            assert len(reason) < _MAX_REASON_CHARS
             assert 0 <= getattr(other, "at_least_s", 0) <= verdict.RETRY_AFTER_MAX_S
     return said
-
-
-def reply_of(body: object) -> bytes:
-    """Return *body* as a server sends it, bytes as they are."""
-    return body if isinstance(body, bytes) else _encode_reply(body)
-
-
-# The settings
 
 
 def check_settings(config: JsonObject) -> Settings | None:

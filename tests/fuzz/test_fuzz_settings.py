@@ -9,7 +9,7 @@ from target_mixpanel.settings import FlatSettings
 from target_mixpanel.spec_parser import EVENT_KEYS
 from tests.fuzz.budget import fuzzed
 from tests.fuzz.json_values import NUMBERS
-from tests.fuzz.targets import CANARY, check_settings
+from tests.fuzz.targets import CANARY, check_config_file, check_settings
 
 TEXTS = st.builds(
     lambda before, after: f"{before}{CANARY}{after}",
@@ -88,3 +88,12 @@ CONFIGS = st.fixed_dictionaries(
 @given(CONFIGS)
 def test_settings_are_parsed_or_named(config):
     check_settings(config)
+
+
+@fuzzed
+@given(CONFIGS.map(json.dumps).map(str.encode), st.integers(0, 300), st.binary(max_size=5))
+def test_a_config_file_holds_a_map_or_is_named(tmp_path, content, cut, odd):
+    path = tmp_path / "config.json"
+    for given_bytes in (content, content[:cut] + odd, odd + content, content[:cut] + odd + b"}"):
+        path.write_bytes(given_bytes)
+        check_config_file(str(path))

@@ -18,7 +18,6 @@ from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
-    precondition,
     rule,
 )
 
@@ -193,9 +192,8 @@ class LoaderMachine(RuleBasedStateMachine):
 
     def make_room(self) -> None:
         """Answer what would make the next submission wait for ever."""
-        while (before := self.unfinished()) >= ROOM:
-            self.answer(0, "accept")
-            self.wait_for(lambda before=before: self.unfinished() < before)
+        while self.unfinished() >= ROOM:
+            self.answer(0, "accept")  # of a halved batch this may be only a part
 
     def unfinished(self) -> int:
         return self.loader._outbox._unfinished
@@ -240,7 +238,7 @@ class LoaderMachine(RuleBasedStateMachine):
         self.now += 11
         self.loader.tick()
 
-    @precondition(lambda self: self.unfinished() > 0)
+    # No precondition: it would depend on the senders' threads, and the run could not be repeated.
     @rule(
         index=st.integers(0, 10),
         outcome=st.sampled_from(
