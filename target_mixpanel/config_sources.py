@@ -29,6 +29,8 @@ def config_file(path: str) -> dict[str, Any]:
         ) from None
     except UnicodeDecodeError:
         raise SettingsError(f"{place}: is not UTF-8") from None
+    except (ValueError, RecursionError):
+        raise SettingsError(f"{place}: holds a number or a nesting beyond any setting") from None
     if not isinstance(config, dict):
         raise SettingsError(f"{place}: must hold one JSON object")
     return config

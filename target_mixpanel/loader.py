@@ -10,8 +10,6 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Protocol, Self
 
-import msgspec
-
 from target_mixpanel.checkpoints import CheckpointLedger
 from target_mixpanel.dead_letter import DeadLetters
 from target_mixpanel.delivery.batches import Batch, BatchBuilder, SizeLimit
@@ -54,7 +52,6 @@ class Loader:
         *,
         write_state: Callable[[bytes], None],
         open_transport: OpenTransport = Client,
-        redact: Callable[[str], str] = str,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """
@@ -64,7 +61,6 @@ class Loader:
             write_state: Called with each STATE value that has become safe, in order, never twice
                 at once, from any thread.
             open_transport: Makes what carries one sender's requests, on that sender's thread.
-            redact: Takes secrets out of Mixpanel's words, which go into the dead letters.
             clock: Monotonic seconds.
         """
         self.settings = settings
@@ -73,7 +69,6 @@ class Loader:
         self._stop = stop
         self._write_state = write_state
         self._open_transport = open_transport
-        self._redact = redact
         self._clock = clock
         self._streams: dict[str, Stream] = {}
         self._resources = ExitStack()
@@ -219,17 +214,12 @@ class Loader:
             for rejection in first:
                 rejection.record.is_rejected = True
         if first:
-            self.set_aside(_epoch(batch), [self._redacted(rejection) for rejection in first])
-
-    def _redacted(self, rejection: Rejection) -> Rejection:
-        flaw = rejection.flaw
-        shown = msgspec.structs.replace(flaw, reason=self._redact(flaw.reason))
-        return msgspec.structs.replace(rejection, flaw=shown)
+            self.set_aside(_epoch(batch), first)
 
     @contextmanager
     def _courier(self) -> Iterator[Courier]:
         settings = self.settings
-        endpoint = import_endpoint(settings.url, settings.credentials)
+        endpoint = import_endpoint(settings.url, settings.credentials, settings.secrets())
         timeout_s = settings.request_timeout_seconds
         with self._open_transport(endpoint, timeout_s=timeout_s) as transport:
             yield Courier(

@@ -37,12 +37,12 @@ class Message(msgspec.Struct, gc=False):
     stream: str | None = None
     record: JsonObject | None = None
     schema: JsonObject | None = None
-    key_properties: list[str] | None = None
+    key_properties: Any = None
     version: Any = None
-    time_extracted: str | None = None
+    time_extracted: Any = None
     value: msgspec.Raw = msgspec.Raw(b"")
     """A STATE's value, as it came: nothing of it is lost on its way."""
-    dead_letter: bool = False
+    dead_letter: Any = None
     line: bytes = b""
     flaw: Flaw | None = None
     """Why a record that could be read is not JSON; its *record* is empty."""
@@ -123,7 +123,7 @@ class SingerBytesReader(GenericSingerReader[bytes]):
                 self._on_unknown(message.type)
             else:
                 callback(message)
-            stats[message.type] += 1
+                stats[message.type] += 1
             if self._stop.signal_number is not None:
                 break
         return stats

@@ -25,6 +25,13 @@ REGION_URLS: Final = {
 }
 """https://docs.mixpanel.com/docs/privacy/eu-residency and in-residency."""
 
+_CREDENTIALS: Final = (
+    "project_token",
+    "project_id",
+    "service_account_username",
+    "service_account_secret",
+)
+
 SECRETS: Final = ("project_token", "service_account_secret", "hash_key")
 """Settings whose values never appear anywhere."""
 
@@ -155,7 +162,8 @@ def parse_settings(
 
 def _flat(config: Mapping[str, Any]) -> FlatSettings:
     known = FlatSettings.__struct_fields__
-    given = {name: value for name, value in config.items() if value is not None}
+    # An empty variable of the environment is a setting that is not set.
+    given = {name: value for name, value in config.items() if not _is_blank(value)}
     for name in given:
         if name not in known:
             raise SettingsError(f"{printable(name)}: {unknown_key_hint(name, known)}")
@@ -168,12 +176,24 @@ def _flat(config: Mapping[str, Any]) -> FlatSettings:
     if type(given.get("project_id")) is int:
         given["project_id"] = str(given["project_id"])
     for name, value in given.items():
-        if isinstance(value, str) and not value.strip():
-            raise SettingsError(f"{name}: is empty; give it a value or leave it out")
+        is_checked_later = name in _CREDENTIALS or name == "hash_key"
+        if isinstance(value, str) and not is_checked_later and not _is_plain(value):
+            raise SettingsError(f"{name}: holds a character that no setting has")
     try:
         return msgspec.convert(given, FlatSettings, strict=False)
     except msgspec.ValidationError as error:
         raise SettingsError(_in_our_words(str(error))) from None
+
+
+def _is_blank(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _is_plain(text: str) -> bool:
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
 
 
 def _in_our_words(message: str) -> str:
@@ -254,7 +274,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _credentials(flat: FlatSettings) -> Credentials:
-    for name in ("project_token", "project_id", "service_account_username", *SECRETS[1:2]):
+    for name in _CREDENTIALS:
         value = getattr(flat, name)
         if value is not None and _NOT_IN_A_CREDENTIAL.search(value):
             raise SettingsError(f"{name}: holds white space or a character no credential has")

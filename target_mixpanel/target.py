@@ -135,12 +135,7 @@ class TargetMixpanel(Target):
     def loader(self) -> Loader:
         """The run, opened when it is first needed."""
         if self._loader is None:
-            loader = Loader(
-                self.settings,
-                self._stop,
-                write_state=self._write_state_message,
-                redact=self._redactor.redact,
-            )
+            loader = Loader(self.settings, self._stop, write_state=self._write_state_message)
             self._loader = self._resources.enter_context(loader)
             self._progress = self._resources.enter_context(progress_line(loader.summary))
         return self._loader
@@ -166,7 +161,13 @@ class TargetMixpanel(Target):
             raise InputError(f'{self._reader.place()}: SCHEMA without "stream" or "schema"')
         if self._schema_lines.get(stream) == message.line:
             return
-        if message.dead_letter:
+        key_properties = message.key_properties or []
+        if not _is_list_of_names(key_properties):
+            raise InputError(
+                f"{self._reader.place()}: SCHEMA of {printable(stream)} has key_properties that "
+                "are no list of names",
+            )
+        if message.dead_letter is True:
             self._reader.allow_cut_off_end()
         if not isinstance(schema.get("properties"), dict):
             raise StreamSchemaError(
@@ -174,9 +175,13 @@ class TargetMixpanel(Target):
             )
         self.schema_line = message.line
         try:
-            self.mapper.register_raw_stream_schema(stream, schema, message.key_properties or [])
+            self.mapper.register_raw_stream_schema(stream, schema, key_properties)
         except _STREAM_MAP_ERRORS as error:
             raise SettingsError(f"stream_maps: {printable(str(error))}") from None
+        except ValueError as error:  # two columns that flattening gives the same name
+            raise StreamSchemaError(
+                f"SCHEMA of {printable(stream)}: {printable(str(error))}",
+            ) from None
         stream_maps = self.mapper.stream_maps[stream]
         self._ways[stream] = find_way(stream_maps, self._sink_for, self.loader)
         for sink in self._sinks_to_clear:
@@ -234,8 +239,10 @@ class TargetMixpanel(Target):
 
     def _write_state_message(self, state: bytes) -> None:  # type: ignore[override]
         """Write one STATE line, in one write."""
+        rest = memoryview(state + b"\n")
         try:
-            sys.stdout.buffer.write(state + b"\n")
+            while rest:  # a stdout without buffer may take a part only, as when a signal comes
+                rest = rest[sys.stdout.buffer.write(rest) :]
             sys.stdout.buffer.flush()
         except (OSError, ValueError) as error:
             raise StateOutputError(
@@ -336,8 +343,10 @@ class TargetMixpanel(Target):
         _leave(code)
 
     def _redact_logs(self) -> None:
-        for handler in logging.getLogger().handlers:
-            handler.addFilter(self._redactor)
+        loggers = [logging.getLogger(), *logging.root.manager.loggerDict.values()]
+        for logger in loggers:
+            for handler in getattr(logger, "handlers", ()):
+                handler.addFilter(self._redactor)
 
     @classmethod
     def cb_config(
@@ -364,6 +373,10 @@ class TargetMixpanel(Target):
             if param.name == "file_input":
                 param.type = click.File("rb")
         return command
+
+
+def _is_list_of_names(names: object) -> bool:
+    return isinstance(names, list) and all(isinstance(name, str) for name in names)
 
 
 def _internal_error(error: Exception) -> str:

@@ -11,9 +11,7 @@ from jsonschema import validators
 from target_mixpanel.errors import StreamSchemaError, printable
 from target_mixpanel.limits import EVENT_MAX_BYTES, NAME_MAX_CHARS
 from target_mixpanel.model import Flaw, JsonObject
-
-SCHEMA_MAX_DEPTH: Final = 200
-"""A deeper SCHEMA is an attack or a mistake; the validators would run out of stack."""
+from target_mixpanel.schema_guard import is_hard_for_jsonschema
 
 _FAST_DRAFTS: Final[dict[Any, Any]] = {
     jsonschema.Draft4Validator: jsonschema_rs.Draft4Validator,
@@ -31,11 +29,6 @@ _SHOWN_KEYWORDS: Final = frozenset(
     | {"minLength", "minimum", "multipleOf", "type"},
 )
 _MAX_WORDS_CHARS: Final = 80
-
-_BY_NAME: Final = frozenset(
-    {"$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties"},
-)
-"""Keywords whose value holds schemas by a name of the tap's choice, which is no keyword."""
 
 
 class RecordValidator:
@@ -61,7 +54,7 @@ class RecordValidator:
             raise StreamSchemaError(
                 f"{place}: is no JSON Schema, at $schema; the tap must be mended"
             )
-        keywords = set(_walk(schema, place))
+        needs_only_the_fast = is_hard_for_jsonschema(schema, place)
         draft = validators.validator_for(schema, default=jsonschema.Draft202012Validator)
         try:
             draft.check_schema(schema)
@@ -72,7 +65,7 @@ class RecordValidator:
             ) from None
         self._names = frozenset(_column_names(schema))
         self._fast = _compile_fast(schema, draft, place)
-        self._exact = None if keywords & {"pattern", "patternProperties"} else _exact(schema, draft)
+        self._exact = None if needs_only_the_fast else _exact(schema, draft)
 
     def flaw(self, record: JsonObject) -> Flaw | None:
         """Return why *record* does not fit, None if it does; without its values."""
@@ -145,30 +138,6 @@ def _exact(schema: JsonObject, draft: Any) -> Any:
 
     checker = draft.TYPE_CHECKER.redefine("integer", is_integer)
     return validators.extend(draft, type_checker=checker)(schema)  # type: ignore[no-untyped-call]
-
-
-def _walk(schema: object, place: str, depth: int = 0) -> Iterator[str]:
-    """Yield every keyword in *schema*; refuse references to elsewhere and endless nesting."""
-    if depth > SCHEMA_MAX_DEPTH:
-        raise StreamSchemaError(f"{place}: nests more than {SCHEMA_MAX_DEPTH} levels")
-    if isinstance(schema, dict):
-        for keyword, value in schema.items():
-            if keyword in _BY_NAME and isinstance(value, dict):
-                yield keyword
-                yield from _walk(list(value.values()), place, depth + 1)
-                continue
-            is_reference = keyword in {"$ref", "$dynamicRef", "$recursiveRef"}
-            if is_reference and isinstance(value, str) and not value.startswith("#"):
-                raise StreamSchemaError(
-                    f"{place}: refers to {printable(value)}, and nothing is fetched; the tap must "
-                    "send its schema whole",
-                )
-            yield keyword
-            if keyword not in _NOT_SCHEMAS:
-                yield from _walk(value, place, depth + 1)
-    elif isinstance(schema, list):
-        for item in schema:
-            yield from _walk(item, place, depth + 1)
 
 
 def _without_patterns(schema: Any) -> Any:

@@ -1,9 +1,10 @@
 """How does one request travel, and what comes back, whatever the network does?"""
 
+import base64
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
@@ -28,6 +29,8 @@ REPLY_MAX_BYTES: Final = 1_048_576
 """Of a reply, decoded, what is read; the largest documented one blames 2,000 rows in 0.5 MB."""
 
 _CHUNK_BYTES: Final = 65_536
+_SHORT: Final = 3
+"""A secret of so few characters is none, and stands in every reply."""
 
 
 class Client:
@@ -48,6 +51,7 @@ class Client:
         """
         self._endpoint = endpoint
         self._timeout_s = timeout_s
+        self._secrets = _forms(endpoint)
         self._socket: socket.socket | None = None
         self._is_over = threading.Event()
         """Of the exchange under way: its time is up."""
@@ -90,7 +94,7 @@ class Client:
                     **self._environment,
                 ) as response,
             ):
-                reply = _read(response)
+                reply = _read(response, self._secrets)
         except (requests.RequestException, HTTPError, OSError) as error:
             reply = _failure(error)
         # A reply that ends with its connection looks whole after the cut, too.
@@ -206,17 +210,32 @@ def _shut(connected: Any) -> None:
         socket.socket.shutdown(plain, socket.SHUT_RDWR)
 
 
-def _read(response: requests.Response) -> Reply:
+def _forms(endpoint: Endpoint) -> tuple[bytes, ...]:
+    """Return what a server could repeat of our secrets, the longest first."""
+    texts = [":".join(endpoint.auth), *(f"{secret}:" for secret in endpoint.secrets)]
+    pairs = [base64.b64encode(text.encode("latin-1", "replace")) for text in texts]
+    plain = [text.encode() for text in (*endpoint.auth, *endpoint.secrets)]
+    parts = {*pairs, *plain}
+    return tuple(sorted((part for part in parts if len(part) > _SHORT), key=len, reverse=True))
+
+
+def _read(response: requests.Response, secrets: Sequence[bytes]) -> Reply:
+    """Read a response, and forget at once what it repeats of our credentials."""
     body = bytearray()
     for chunk in response.iter_content(_CHUNK_BYTES):
         body += chunk
         if len(body) > REPLY_MAX_BYTES:
             return NoAnswer("a reply larger than any of Mixpanel's")
+    location = response.headers.get("Location")
+    for secret in secrets:
+        body = body.replace(secret, b"[redacted]")
+        if location is not None:
+            location = location.replace(secret.decode("latin-1"), "[redacted]")
     return Answer(
         status=response.status_code,
         body=bytes(body),
         retry_after=response.headers.get("Retry-After"),
-        location=response.headers.get("Location"),
+        location=location,
         date=response.headers.get("Date"),
     )
 

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Protocol, assert_never
 from urllib.parse import urlsplit
 
@@ -41,6 +41,9 @@ _TRIES_AT_A_SUM: Final = 2
 """A reply whose numbers do not add up is asked for once more, then believed to be broken."""
 
 _LEAST_JITTER_SHARE: Final = 0.2
+
+_SHORT: Final = 3
+"""A value of so few characters may stand in a server's words by chance."""
 
 
 class Transport(Protocol):
@@ -196,7 +199,7 @@ class Courier:
                     if is_overload or at_least_s:
                         self._gate.overloaded(leave, at_least_s)
                 case _:
-                    self._gate.good(len(part.rows))
+                    self._gate.good(leave, len(part.rows))
         if isinstance(verdict, (Delivered, Refused)) and isinstance(reply, Answer) and reply.date:
             self._reports.on_date(reply.date)
         logger.debug(
@@ -239,4 +242,32 @@ def _verdict_of(state: tenacity.RetryCallState) -> Verdict:
 
 
 def _rejection(row: Row, refused: RefusedRow) -> Rejection:
-    return Rejection(row.record, Flaw("refused", refused.reason, refused.field), row.insert_id)
+    reason = _without_content(refused.reason, row)
+    return Rejection(row.record, Flaw("refused", reason, refused.field), row.insert_id)
+
+
+def _without_content(words: str, row: Row) -> str:
+    """Return a server's words about *row* less what they repeat of it: they go into the log."""
+    try:
+        texts = sorted(_texts(msgspec.json.decode(row.body)), key=len, reverse=True)
+    except msgspec.DecodeError:
+        return words  # not JSON: that is what Mixpanel says, too
+    for text in texts:
+        if len(text) > _SHORT:
+            words = words.replace(text, "…")
+    return words
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Yield every value in a decoded row as text."""
+    match value:
+        case dict():
+            for item in value.values():
+                yield from _texts(item)
+        case list():
+            for item in value:
+                yield from _texts(item)
+        case str() | int() | float():
+            yield str(value)
+        case _:
+            pass  # null shows nothing

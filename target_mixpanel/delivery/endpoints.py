@@ -1,6 +1,6 @@
 """Where does a request go, and how does it say who it is?"""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import metadata
 from typing import Final
 
@@ -18,9 +18,15 @@ class Endpoint(msgspec.Struct, frozen=True):
     auth: tuple[str, str]
     """Username and password of Basic authentication; never in the URL."""
     headers: Mapping[str, str]
+    secrets: tuple[str, ...] = ()
+    """What nobody may see, wherever a reply repeats it; *auth* is understood."""
 
 
-def import_endpoint(base_url: str, credentials: Credentials) -> Endpoint:
+def import_endpoint(
+    base_url: str,
+    credentials: Credentials,
+    secrets: Iterable[str] = (),
+) -> Endpoint:
     """
     Return /import, strict, for gzipped NDJSON.
 
@@ -35,6 +41,7 @@ def import_endpoint(base_url: str, credentials: Credentials) -> Endpoint:
     return Endpoint(
         url=f"{base_url}{IMPORT_PATH}?{query}",
         auth=auth,
+        secrets=tuple(secrets),
         headers={
             "Accept": "application/json",
             "Content-Encoding": "gzip",

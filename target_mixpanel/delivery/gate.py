@@ -46,6 +46,7 @@ class Pass(msgspec.Struct):
     """A request's leave to be in flight."""
 
     round: int
+    started_at: float
 
 
 class Gate:
@@ -81,8 +82,9 @@ class Gate:
                 self._changed.wait(min(wait_s, _LOOK_UP_S))
             self._stop.raise_if_over()
             self._in_flight += 1
-            self.pace.start(events, self._clock())
-            leave = Pass(self.width.round)
+            now = self._clock()
+            self.pace.start(events, now)
+            leave = Pass(self.width.round, now)
         try:
             yield leave
         finally:
@@ -90,11 +92,11 @@ class Gate:
                 self._in_flight -= 1
                 self._changed.notify_all()
 
-    def good(self, events: int) -> None:
+    def good(self, leave: Pass, events: int) -> None:
         """A request of *events* was answered: let a little more through."""
         with self._changed:
             self.width.good()
-            self.pace.accepted(events, self._clock())
+            self.pace.accepted(events, self._clock(), started_at=leave.started_at)
             self._changed.notify_all()
 
     def rate_limited(self, leave: Pass, *, hold_s: float, retry_s: float) -> None:

@@ -43,6 +43,8 @@ class Pace(msgspec.Struct):
     """From when on *_accepted* events in *_requests* requests were taken."""
     _accepted: int = 0
     _requests: int = 0
+    _open_s: float = 0.0
+    """Of the time since then, how long the pace was open before."""
     _opened_at: float = 0.0
     _closed_at: float = 0.0
     _paid_until: float = 0.0
@@ -61,16 +63,17 @@ class Pace(msgspec.Struct):
     def start(self, events: int, now: float) -> None:
         """Let a request of *events* go."""
         if self._since is None:
-            self._since = now
+            self._since = self._opened_at = now
         rate = self.events_per_s(now)
         if rate is not None:
             self._paid_until = max(self._paid_until, now - _BURST_S) + events / rate
 
-    def accepted(self, events: int, now: float) -> None:
-        """Learn from a good answer."""
+    def accepted(self, events: int, now: float, *, started_at: float) -> None:
+        """Learn from a good answer to a request of *started_at*."""
         self._accepted += events
         self._requests += 1
-        if self.is_closed:
+        # One that was under way when the pace closed says nothing about the time after.
+        if self.is_closed and started_at > self._closed_at:
             self.is_closed = False
             self._opened_at = now
             self._learn(now)
@@ -80,12 +83,14 @@ class Pace(msgspec.Struct):
         if not self.is_closed:
             self.is_closed = True
             self._closed_at = now
+            self._open_s += now - self._opened_at
 
     def _learn(self, now: float) -> None:
         if self._since is None:
             return
-        seconds = (now if self._learnt is None else self._closed_at) - self._since
+        seconds = now - self._since if self._learnt is None else self._open_s
         if seconds >= _TELLING_S and self._requests >= _TELLING_REQUESTS:
             self._learnt = _CAUTION * self._accepted / seconds
             self._accepted = self._requests = 0
+            self._open_s = 0.0
             self._since = now

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Final
 
@@ -19,7 +20,9 @@ class ServerClock:
     def observe(self, date: str) -> None:
         """Take note of a `Date` header; one that cannot be read says nothing."""
         try:
-            ahead_s = parsedate_to_datetime(date).timestamp() - self._clock()
+            moment = parsedate_to_datetime(date)
+            # Of HTTP all dates are GMT, even one that says it knows no zone.
+            ahead_s = moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() - self._clock()
         except (ValueError, TypeError, OverflowError):
             return
         self._ahead_s = ahead_s if abs(ahead_s) > _TOLERANCE_S else 0.0

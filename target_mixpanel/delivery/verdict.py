@@ -106,6 +106,7 @@ _REMEDIES: Final = {
     405: "the endpoint does not take this request; check api_url",
     415: "the endpoint does not take this content type; check api_url",
 }
+_MAX_COUNT_SHOWN: Final = 10**12
 _OK: Final = 200
 _BAD_REQUEST: Final = 400
 _UNAUTHORIZED: Final = 401
@@ -241,7 +242,8 @@ def _json_object(body: bytes) -> dict[str, Any] | None:
 
 
 def _number(value: object) -> str:
-    return f"{value:,}" if type(value) is int else "no number"
+    is_sane = type(value) is int and abs(value) < _MAX_COUNT_SHOWN
+    return f"{value:,}" if is_sane else "no number"
 
 
 def retry_after_s(header: str | None, now: float) -> float:

@@ -8,6 +8,7 @@ import pytest
 
 from target_mixpanel.sandbox import Sandbox
 from tests.conftest import ORDERS_SCHEMA, Command, Finished, orders
+from tests.faults.test_processes import wait_until
 
 LARGE = {"bookmarks": {"orders": {"id": 9, "pad": "x" * 1_000_000}}}
 """More than any pipe holds, so that its writing lasts until somebody reads."""
@@ -19,8 +20,7 @@ def signal_while_writing(
     env = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
     with command.start(batch_size_rows=10, env=env) as running:
         running.write(ORDERS_SCHEMA, orders(10))
-        while not sandbox.raw():
-            time.sleep(0.02)
+        wait_until(sandbox.raw)
         time.sleep(0.2)  # once all is settled it is the main thread, a signal's own, that writes
         running.write({"type": "STATE", "value": LARGE})
         time.sleep(0.3)

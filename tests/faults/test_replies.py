@@ -30,6 +30,7 @@ from tests.conftest import (
     state,
 )
 from tests.delivery.test_client import ok, response, says
+from tests.faults.test_processes import wait_until
 
 ROWS = 20
 INPUT = singer(ORDERS_SCHEMA, orders(ROWS), state(ROWS - 1)).removesuffix(b"\n")
@@ -227,8 +228,7 @@ def test_fault_11_retry_after_holds_every_stream(command: Command, sandbox: Sand
     other = [{**message, "stream": "refunds"} for message in (ORDERS_SCHEMA, *orders(5))]
     with command.start(streams={"*": ORDERS_MAPPING}, batch_size_rows=5) as running:
         running.write(ORDERS_SCHEMA, orders(5))
-        while not sandbox.requests:
-            time.sleep(0.01)
+        wait_until(lambda: sandbox.requests)
         running.write(other, state(4))
         done = running.finish()
     first, *later = sorted(request.at for request in sandbox.requests)

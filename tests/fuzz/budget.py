@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from hypothesis import HealthCheck, settings
 
-QUICK_EXAMPLES: Final = 150
+QUICK_EXAMPLES: Final = 200
 LONG_EXAMPLES: Final = 5_000
 
 

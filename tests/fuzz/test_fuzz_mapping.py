@@ -2,12 +2,13 @@
 
 import json
 
+import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
 from target_mixpanel.pipeline import Refused
 from tests.fuzz.budget import fuzzed
-from tests.fuzz.json_values import JSON, SPELLINGS, TEXTS
+from tests.fuzz.json_values import JSON, ODD_VALUES, SPELLINGS, TEXTS
 from tests.fuzz.targets import check_mapping
 
 COLUMNS = ["id", "at", "user", "a", "b.c", "deep", "$ref", "properties"]
@@ -154,14 +155,18 @@ MAPPING = st.fixed_dictionaries(
     )
 )
 TIMES = st.sampled_from(
-    ["2026-09-01T10:00:00Z", "2026-09-01", "2026-08-31T24:00+02:00", "1788256800", 1_788_256_800]
+    [
+        *["2026-09-01T10:00:00Z", "2026-09-01", "2026-08-31T24:00+02:00", "1788256800"],
+        *[1_788_256_800, "1970-06-01", "2099-01-01"],
+    ]
 )
+USERS = st.sampled_from(["u-1", "u-1", "", "Anonymous", "x" * 256, 7, None])
 
 
 @st.composite
 def records(draw):
     """Return a RECORD's values as a tap writes them, now and then oddly."""
-    record = {"id": draw(st.sampled_from([1, "k-1"])), "at": draw(TIMES), "user": "u-1"}
+    record = {"id": draw(st.sampled_from([1, "k-1"])), "at": draw(TIMES), "user": draw(USERS)}
     record |= draw(st.dictionaries(NAMES, JSON | TIMES, max_size=4))
     line = json.dumps(record, ensure_ascii=draw(st.booleans())).encode()
     if draw(st.integers(0, 3)):
@@ -187,3 +192,25 @@ def test_a_record_becomes_rows_or_is_refused(mapping, schema, key, lines, is_sch
         if isinstance(outcome, Refused)
         else "mapped"
     )
+
+
+OPEN_SCHEMA = {"type": "object", "properties": {name: {} for name in COLUMNS}}
+GOOD_RECORD = b'{"id":1,"at":"2026-09-01","user":"u-1","a":"x"'
+
+
+@pytest.mark.parametrize(
+    "mapping",
+    [
+        {"time": "at", "distinct_id": "user", "properties": "*"},
+        {"time": "at", "device_id": "user", "insert_id": ["a"], "properties": ["deep", "a"]},
+        {"time": "a", "distinct_id": "user", "properties": {"A": {"column": "a", "default": 1}}},
+        {"time": "at", "distinct_id": "a", "insert_id": "id", "properties": ["deep.a"]},
+        {"time": "at", "distinct_id": "user", "event_from": "a", "ip": "deep", "properties": "*"},
+    ],
+    ids=["all", "hashed-key", "time", "id", "event-and-ip"],
+)
+@pytest.mark.parametrize("name", ["id", "at", "user", "a", "deep"])
+def test_each_odd_value_in_each_place(mapping, name):
+    lines = [GOOD_RECORD + f',"{name}":'.encode() + odd + b"}" for odd in ODD_VALUES]
+    for is_schema_enforced in (True, False):
+        check_mapping(mapping, OPEN_SCHEMA, (), lines, is_schema_enforced=is_schema_enforced)

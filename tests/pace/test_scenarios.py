@@ -58,7 +58,7 @@ def drive(link: Link, seconds: float, *, tap_events_per_s: float = 100_000.0) ->
             _, attempt, is_taken = request
             if is_taken:
                 outcome.accepted.append(now)
-                pace.accepted(EVENTS, now)
+                pace.accepted(EVENTS, now, started_at=request[0] - link.reply_s)
             else:
                 outcome.refused += 1
                 pace.refused(now)
@@ -135,6 +135,19 @@ def test_after_a_storm_the_rate_is_back_in_two_minutes():
     assert outcome.refused < 20
 
 
+def test_an_answer_to_an_earlier_request_does_not_open_it_again():
+    """Eight are under way when the first 429 comes; the good ones among them are old news."""
+    pace = Pace()
+    pace.start(EVENTS, 0.0)
+    for second in range(20):
+        pace.accepted(EVENTS, float(second), started_at=second - 0.5)
+    pace.refused(20.0)
+    pace.accepted(EVENTS, 20.1, started_at=19.9)
+
+    assert pace.is_closed
+    assert pace.events_per_s(20.1) is None
+
+
 def test_the_operators_ceiling_is_never_passed():
     pace = Pace(ceiling=1_000)
     starts = []
@@ -143,6 +156,6 @@ def test_the_operators_ceiling_is_never_passed():
         now += max(pace.wait_s(now), 0.0)
         starts.append(now)
         pace.start(EVENTS, now)
-        pace.accepted(EVENTS, now)
+        pace.accepted(EVENTS, now, started_at=now)
 
     assert starts[-1] >= 19 * EVENTS / 1_000 - 1.0

@@ -143,8 +143,8 @@ def test_settings_of_the_environment_are_texts(name, value, expected):
         pytest.param("region", {}, "expected a text, got a map", id="map-for-a-text"),
         pytest.param("api_url", 5, "expected a text, got a whole number", id="number-for-a-text"),
         pytest.param("project_token", 5, "expected a text, got a whole number", id="token"),
-        pytest.param("project_token", "", "is empty; give it a value or leave it out", id="empty"),
-        pytest.param("hash_key", " \n", "is empty; give it a value or leave it out", id="blank"),
+        pytest.param("report_path", "\0", "holds a character that no setting has", id="NUL"),
+        pytest.param("since", "\ud800", "holds a character that no setting has", id="half"),
         pytest.param("hash_key", "\udcff", "is not UTF-8", id="undecodable"),
         pytest.param(
             "load_method",
