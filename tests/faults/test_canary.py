@@ -291,3 +291,57 @@ def test_canary_in_what_the_sandbox_logs(canary: Canary):
 
     assert request.status == 200
     assert leaks(repr(request)) == []
+
+
+def test_canary_a_credential_for_a_field(canary: Canary):
+    """A server that names the token where the blamed field should stand."""
+    failed = {"index": 0, "field": TOKEN, "message": "no"}
+    body = {"code": 400, "num_records_imported": 2, "failed_records": [failed]}
+    canary.sandbox.script({"status": 400, "body": body})
+    canary.run_with_dead_letters(ORDERS_SCHEMA, PEOPLE)
+
+    assert leaks(canary.dead_letters(), of=FORMS) == []
+    assert leaks(canary.report()) == []
+
+
+def test_canary_a_repeated_credential_that_is_cut_is_no_less_one(canary: Canary):
+    """A server's text is cut after 200 characters, which may be within the token."""
+    canary.sandbox.script({"status": 401, "body": {"error": "x" * 180 + TOKEN}})
+    done = canary.run(ORDERS_SCHEMA, PEOPLE)
+
+    assert TOKEN[:8] not in done.stderr
+
+
+def test_canary_in_the_logs_of_a_named_logger(canary: Canary, tmp_path: Path):
+    """A handler that does not hang at the root."""
+    log = tmp_path / "log.json"
+    config = tmp_path / "logging.yaml"
+    loggers = (
+        "root: {level: DEBUG, handlers: [console]}\nloggers:\n"
+        "  target-mixpanel: {level: DEBUG, handlers: [file], propagate: false}\n"
+        "  urllib3: {level: DEBUG, handlers: [file], propagate: false}\n"
+    )
+    config.write_text(LOG_CONFIG.format(path=log, loggers=loggers))
+    canary.sandbox.script(echo(503), echo(401))
+    canary.run(
+        ORDERS_SCHEMA,
+        PEOPLE,
+        env={**TALKATIVE, "SINGER_SDK_LOG_CONFIG": str(config)},
+        retry_max_elapsed_seconds=5,
+    )
+    written = log.read_text()
+
+    assert "HTTP 401" in written
+    assert leaks(written) == []
+
+
+@pytest.mark.parametrize("has_place", [True, False])
+def test_canary_a_server_that_repeats_the_record(canary: Canary, has_place: bool):
+    """Its words about a row are shown without what they repeat of the row."""
+    failed = {"index": 0, "field": "note", "message": f"'{PERSON}' is no note"}
+    body = {"code": 400, "num_records_imported": 2, "failed_records": [failed]}
+    canary.sandbox.script({"status": 400, "body": body})
+    run = canary.run_with_dead_letters if has_place else canary.run
+    run(ORDERS_SCHEMA, PEOPLE)
+
+    assert leaks(canary.report()) == []
