@@ -1,6 +1,7 @@
 """How does one request travel, and what comes back, whatever the network does?"""
 
 import base64
+import json
 import socket
 import ssl
 import threading
@@ -10,6 +11,7 @@ from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
+from urllib.parse import quote
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -214,8 +216,9 @@ def _forms(endpoint: Endpoint) -> tuple[bytes, ...]:
     """Return what a server could repeat of our secrets, the longest first."""
     texts = [":".join(endpoint.auth), *(f"{secret}:" for secret in endpoint.secrets)]
     pairs = [base64.b64encode(text.encode("latin-1", "replace")) for text in texts]
-    plain = [text.encode() for text in (*endpoint.auth, *endpoint.secrets)]
-    parts = {*pairs, *plain}
+    plain = [*endpoint.auth, *endpoint.secrets]
+    spelled = [*plain, *map(quote, plain), *(json.dumps(text)[1:-1] for text in plain)]
+    parts = {*pairs, *(text.encode() for text in spelled)}
     return tuple(sorted((part for part in parts if len(part) > _SHORT), key=len, reverse=True))
 
 
