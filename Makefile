@@ -23,6 +23,7 @@ lint: .venv/.ready
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/pip-audit --progress-spinner off --disable-pip --no-deps --requirement constraints.txt
 
 demo: .venv/.ready
 	$(BIN)/python demo/run.py $(DEMO)
@@ -39,4 +40,4 @@ constraints: .venv/.ready
 	$(BIN)/python -m pip --disable-pip-version-check freeze --exclude-editable --all > constraints.txt
 
 clean:
-	rm -rf .venv .demo .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf .venv .bench .demo .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
