@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Final, Protocol, Self
 
 from target_mixpanel.checkpoints import CheckpointLedger
 from target_mixpanel.dead_letter import DeadLetters
@@ -19,11 +19,15 @@ from target_mixpanel.delivery.endpoints import Endpoint, import_endpoint
 from target_mixpanel.delivery.gate import Gate
 from target_mixpanel.delivery.outbox import Outbox
 from target_mixpanel.delivery.server_clock import ServerClock
+from target_mixpanel.errors import StreamSchemaError, printable
 from target_mixpanel.model import JsonObject, Rejection, Span
 from target_mixpanel.settings import Settings
 from target_mixpanel.stop import Stop
 from target_mixpanel.stream import Epoch, Stream
 from target_mixpanel.summary import Summary, check_report
+
+MAX_STREAMS: Final = 10_000
+"""Each keeps a compiled mapping and a batch; a tap that names more has lost its way."""
 
 
 class OpenTransport(Protocol):
@@ -102,6 +106,11 @@ class Loader:
         """
         opened = self._streams.get(stream)
         if opened is None:
+            if len(self._streams) == MAX_STREAMS:
+                raise StreamSchemaError(
+                    f"SCHEMA of {printable(stream)}: is that of the {MAX_STREAMS + 1:,}th stream; "
+                    "select fewer in the tap, or load them in several runs",
+                )
             opened = self._streams[stream] = Stream(self, stream, self.summary.stream(stream))
         opened.use_schema(schema, tuple(key_properties), schema_line)
         return opened

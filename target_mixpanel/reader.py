@@ -20,8 +20,9 @@ from target_mixpanel.stop import Stop
 
 logger = logging.getLogger("target-mixpanel")
 
-LINE_MAX_BYTES: Final = 64 * 1024 * 1024
-"""A longer line is no record of anything; without a cap one line could take all memory."""
+LINE_MAX_BYTES: Final = 16 * 1024 * 1024
+"""A longer line is no record of anything. Decoded, a line may take thirty times its size, so
+without a cap one line could take all memory."""
 
 _BLOCK_BYTES: Final = 1024 * 1024
 _UTF8_BOM: Final = b"\xef\xbb\xbf"

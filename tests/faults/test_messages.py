@@ -82,10 +82,10 @@ def test_fault_57_text_is_utf_8_whatever_the_locale(command: Command, sandbox: S
 
 def test_fault_58_a_line_without_end(command: Command):
     """Memory stays bounded: the cap ends the run before the line does."""
-    done = command.run(ORDERS_SCHEMA, b'{"type":"RECORD","stream":"' + b"x" * (70 * 1024 * 1024))
+    done = command.run(ORDERS_SCHEMA, b'{"type":"RECORD","stream":"' + b"x" * (20 * 1024 * 1024))
 
     assert done.code == 1
-    assert "line 2: has more than 67,108,864 bytes" in done.errors[0]
+    assert "line 2: has more than 16,777,216 bytes" in done.errors[0]
 
 
 RECORD = (
