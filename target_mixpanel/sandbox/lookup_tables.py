@@ -1,10 +1,9 @@
-"""Which lookup tables are there, and which CSV may replace one?"""
+"""Which CSV may replace a lookup table, and how are the tables listed?"""
 
 from __future__ import annotations
 
 import csv
 import io
-import threading
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -13,10 +12,9 @@ from target_mixpanel.sandbox.answers import Answer, RequestRefusedError, as_json
 from target_mixpanel.sandbox.bodies import unpack
 from target_mixpanel.sandbox.credentials import require_service_account
 from target_mixpanel.sandbox.settings import MAX_TABLE_BYTES
+from target_mixpanel.sandbox.table_store import LookupTable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from target_mixpanel.sandbox.answers import Incoming
     from target_mixpanel.sandbox.project import Project
 
@@ -30,49 +28,11 @@ BLANK_KEY: Final = "primary key is required and cannot be blank"
 WRONG_WIDTH: Final = "invalid row: wrong number of fields"
 
 
-class LookupTable(msgspec.Struct, frozen=True):
-    """A table as it was last replaced; values stay the CSV's text."""
-
-    id: str
-    name: str
-    columns: list[str] = []
-    rows: list[list[str]] = []
-
-
 class FailedRow(msgspec.Struct, frozen=True):
     """A row that spoils the table; the header has index 0."""
 
     index: int
     message: str
-
-
-class LookupTables:
-    """
-    The tables that Mixpanel's own pages made.
-
-    One lock guards them: tests read them from their own thread.
-    """
-
-    def __init__(self, names: Mapping[str, str]) -> None:
-        self._names = names
-        self._lock = threading.Lock()
-        self.clear()
-
-    def clear(self) -> None:
-        with self._lock:
-            self._tables = {key: LookupTable(key, name) for key, name in self._names.items()}
-
-    def all(self) -> list[LookupTable]:
-        with self._lock:
-            return list(self._tables.values())
-
-    def find(self, table_id: str) -> LookupTable | None:
-        with self._lock:
-            return self._tables.get(table_id)
-
-    def replace(self, table: LookupTable) -> None:
-        with self._lock:
-            self._tables[table.id] = table
 
 
 def list_tables(project: Project, request: Incoming) -> Answer:

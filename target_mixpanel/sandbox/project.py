@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from target_mixpanel.sandbox.answers import RequestRefusedError
 from target_mixpanel.sandbox.faults import FaultScript
-from target_mixpanel.sandbox.lookup_tables import LookupTables
 from target_mixpanel.sandbox.profiles import Profiles
 from target_mixpanel.sandbox.rate_limit import RollingLimit
 from target_mixpanel.sandbox.request_log import RequestLog
 from target_mixpanel.sandbox.settings import TABLE_WINDOW_S
 from target_mixpanel.sandbox.store import EventStore
+from target_mixpanel.sandbox.table_store import LookupTables
 
 if TYPE_CHECKING:
     from collections.abc import Callable
