@@ -22,10 +22,6 @@ class InputError(TargetMixpanelError):
     """The input is not a sequence of Singer messages; the tap must be looked at."""
 
 
-class MissingSchemaError(InputError):
-    """A RECORD came before the SCHEMA of its stream."""
-
-
 class RejectedRecordError(TargetMixpanelError):
     """A record was rejected and there is no `dead_letter_path` to set it aside."""
 
@@ -52,10 +48,6 @@ class DeliveryAbandonedError(TargetMixpanelError):
 
 class UnaccountedRowsError(TargetMixpanelError):
     """Mixpanel's reply does not say what became of every row that was sent."""
-
-
-class AmbiguousDeliveryError(TargetMixpanelError):
-    """Rows that must not be sent twice were sent, and no reply said whether they arrived."""
 
 
 class DeadLetterError(TargetMixpanelError):

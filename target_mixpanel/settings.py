@@ -1,6 +1,5 @@
 """What does the loader make of an operator's settings? Parsed once, at the edge."""
 
-import ipaddress
 import json
 import re
 import time
@@ -8,11 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import urlsplit
 
 import msgspec
 
 from target_mixpanel.errors import SettingsError, printable
+from target_mixpanel.hosts import check_url
 from target_mixpanel.limits import IMPORT_MAX_BYTES, IMPORT_MAX_EVENTS
 from target_mixpanel.model import Credentials, ProjectToken, ServiceAccount
 from target_mixpanel.spec_parser import parse_streams, unknown_key_hint
@@ -52,8 +51,6 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _COMPACT_DATE_DIGITS: Final = 8
 _NOT_IN_A_CREDENTIAL: Final = re.compile(r"[\s\x00-\x1f\x7f]|[^\x00-\xff]")
-_HTTPS_PORT: Final = 443
-_HOST: Final = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|[0-9a-f:.]*:[0-9a-f:.]*", re.ASCII)
 
 _Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 
@@ -222,55 +219,6 @@ def _url(flat: FlatSettings) -> str:
             )
         return REGION_URLS[flat.region]
     return check_url(flat.api_url, "api_url")
-
-
-def check_url(url: str, place: str) -> str:
-    """
-    Return *url* if credentials may be sent there: https to a name, or a loopback address.
-
-    Raises:
-        SettingsError: They may not.
-    """
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise SettingsError(f"{place}: is not a URL") from None
-    host = parts.hostname
-    if parts.scheme not in {"https", "http"} or not host:
-        raise SettingsError(f"{place}: is not a URL; write https:// and the host's name")
-    if parts.username is not None or parts.password is not None:
-        raise SettingsError(f"{place}: holds a user; credentials have settings of their own")
-    if not _is_loopback(host) and not _HOST.fullmatch(host):
-        raise SettingsError(f"{place}: is not a URL; write https:// and the host's name")
-    if parts.path.strip("/") or parts.query or parts.fragment:
-        raise SettingsError(f"{place}: write only https:// and the host's name, no path")
-    base = f"{parts.scheme}://{parts.netloc}"
-    if _is_loopback(host):
-        return base
-    if parts.scheme == "http":
-        raise SettingsError(f"{place}: must be https; plain http is for a sandbox on loopback only")
-    if _is_ip(host):
-        raise SettingsError(f"{place}: must name the host, not give its address")
-    if port not in {None, _HTTPS_PORT}:
-        raise SettingsError(f"{place}: must use https's own port")
-    return base
-
-
-def _is_ip(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        # Not an address as written; a resolver takes "2130706433" and "0x7f.1" for one, too.
-        return re.fullmatch(r"0x[0-9a-f]*|\d+", host.rstrip(".").rpartition(".")[2]) is not None
-    return True
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _credentials(flat: FlatSettings) -> Credentials:
