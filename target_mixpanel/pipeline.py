@@ -6,11 +6,14 @@ from typing import TypeAlias
 
 import msgspec
 
+from target_mixpanel.fast_path import CLOSER_LOOK, FastPath
 from target_mixpanel.mapping.events import EventPlan, compile_events
 from target_mixpanel.mapping.flaws import UnmappableError
+from target_mixpanel.mapping.paths import Values, taker
 from target_mixpanel.mapping.shape import StreamShape
 from target_mixpanel.model import Flaw, JsonObject
 from target_mixpanel.specs import StreamSpec
+from target_mixpanel.typed_records import TooRichError
 from target_mixpanel.validation import RecordValidator, row_flaw
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -75,17 +78,56 @@ class StreamPipeline:
         """
         validator = RecordValidator(shape.schema, shape.stream)
         self._validator = validator if shape.is_schema_enforced else None
-        self._plans = tuple(compile_events(spec, shape) for spec in specs)
+        plans = [compile_events(spec, shape) for spec in specs]
+        self._plans = tuple((plan, taker(plan.slots)) for plan in plans)
+        self._fast_path = _fast_path(shape, plans)
         self._key_properties = shape.key_properties
         self._window = None if window in {None, TimeWindow()} else window
         self._clock = clock
+        self._now_ms = 0
+        self.look_at_the_clock()
         self.is_ahead = False
         """Whether a row's time lay ahead of the clock, by less than Mixpanel refuses."""
 
     @property
     def left_out(self) -> tuple[str, ...]:
         """Columns that a "*" does not take though nobody excluded them."""
-        return tuple(dict.fromkeys(name for plan in self._plans for name in plan.left_out))
+        return tuple(dict.fromkeys(name for plan, *_ in self._plans for name in plan.left_out))
+
+    def look_at_the_clock(self) -> None:
+        """Take note of the time: a look for every record would cost as much as its $insert_id."""
+        self._now_ms = int(self._clock() * 1_000)
+
+    @property
+    def has_fast_path(self) -> bool:
+        """Whether there is a fast way for lines."""
+        return self._fast_path is not None
+
+    def run_line(self, line: bytes) -> list[Mapped] | None:
+        """
+        Return the rows of the record on *line*, a RECORD message, the fast way.
+
+        None: `run` has to look at the record; nothing is known of it yet.
+        """
+        fast_path = self._fast_path
+        if fast_path is None:
+            return None
+        rows: list[Mapped] = []
+        try:
+            record = fast_path.decode(line)
+            for destination, make_event in enumerate(fast_path.makers):
+                event = make_event(record, self._now_ms)
+                if self._window is not None and not self._window.holds(event.time_ms):
+                    continue
+                body = _encode(event.content)
+                if row_flaw(event.name, body) is not None:
+                    return None
+                if event.time_ms > self._now_ms:
+                    self.is_ahead = True
+                rows.append(Mapped(destination, body, event.insert_id))
+        except CLOSER_LOOK:
+            return None
+        return rows
 
     def run(self, record: JsonObject) -> Outcome:
         """Return what becomes of *record*."""
@@ -96,10 +138,9 @@ class StreamPipeline:
             flaw = self._validator.flaw(record)
             if flaw is not None:
                 return Refused(flaw)
-        now_ms = int(self._clock() * 1_000)
         rows: list[Mapped] = []
-        for destination, plan in enumerate(self._plans):
-            match self._map(destination, plan, record, now_ms):
+        for destination, (plan, take) in enumerate(self._plans):
+            match self._map(destination, plan, take(record)):
                 case Mapped() as mapped:
                     rows.append(mapped)
                 case Refused() as refused:
@@ -112,20 +153,18 @@ class StreamPipeline:
         self,
         destination: int,
         plan: EventPlan,
-        record: JsonObject,
-        now_ms: int,
+        values: Values,
     ) -> Mapped | Refused | None:
-        """Return *record*'s row for one destination; None if it is filtered there."""
+        """Return a record's row for one destination; None if it is filtered there."""
         insert_id: str | None = None
         try:
-            event = plan.map(record, now_ms)
-            properties = event["properties"]
-            if self._window is not None and not self._window.holds(properties["time"]):
+            event = plan.map(values, self._now_ms)
+            if self._window is not None and not self._window.holds(event.time_ms):
                 return None
-            insert_id = properties["$insert_id"]
-            if properties["time"] > now_ms:
+            insert_id = event.insert_id
+            if event.time_ms > self._now_ms:
                 self.is_ahead = True
-            body = _encode(event)
+            body = _encode(event.content)
         except UnmappableError as error:
             return Refused(error.flaw, error.insert_id)
         except UnicodeEncodeError:
@@ -133,9 +172,16 @@ class StreamPipeline:
             return Refused(flaw, insert_id)
         except RecursionError:
             return Refused(Flaw("limit", "too_deep", detail="nests too deeply"), insert_id)
-        flaw_of_row = row_flaw(event["event"], body)
+        flaw_of_row = row_flaw(event.name, body)
         return (
             Mapped(destination, body, insert_id)
             if flaw_of_row is None
             else Refused(flaw_of_row, insert_id)
         )
+
+
+def _fast_path(shape: StreamShape, plans: Sequence[EventPlan]) -> FastPath | None:
+    try:
+        return FastPath(shape, plans)
+    except TooRichError:
+        return None

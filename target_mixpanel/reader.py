@@ -7,7 +7,7 @@ import logging
 import select
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import IO, Any, Final, TypeAlias
 
@@ -15,6 +15,7 @@ import msgspec
 from singer_sdk.singerlib.encoding import GenericSingerReader
 
 from target_mixpanel.errors import InputError, printable
+from target_mixpanel.json_numbers import decimal_number
 from target_mixpanel.model import Flaw, JsonObject
 from target_mixpanel.stop import Stop
 
@@ -25,10 +26,13 @@ LINE_MAX_BYTES: Final = 16 * 1024 * 1024
 without a cap one line could take all memory."""
 
 _BLOCK_BYTES: Final = 1024 * 1024
+_RECORD_KEY: Final = b'"record"'
+_LANES_KEPT: Final = 20_000
+"""Some taps put a time before the record, so that no two lines begin alike."""
+
+_BEGINNING_MAX_BYTES: Final = 1_000
 _UTF8_BOM: Final = b"\xef\xbb\xbf"
 _NUMBER_MAX_DIGITS: Final = 4_000
-_EXACT_FLOAT_CHARS: Final = 16
-"""A decimal of fifteen digits and a point is spelled the same by the float it becomes."""
 
 
 class Message(msgspec.Struct, gc=False):
@@ -51,18 +55,11 @@ class Message(msgspec.Struct, gc=False):
 
 Callbacks: TypeAlias = dict[str, Callable[[Any], None]]
 
-
-def _number(text: str) -> float | Decimal:
-    """Return a JSON number with a point or exponent: a float if that is exactly it, fast."""
-    if len(text) <= _EXACT_FLOAT_CHARS and "e" not in text and "E" not in text:
-        return float(text)
-    try:
-        return Decimal(text)
-    except InvalidOperation:
-        raise msgspec.ValidationError("exponent out of range") from None
+Lane: TypeAlias = Callable[[bytes], bool]
+"""Takes a RECORD line of one stream undecoded, or says that it has to be decoded after all."""
 
 
-_decode: Final = msgspec.json.Decoder(Message, float_hook=_number).decode
+_decode: Final = msgspec.json.Decoder(Message, float_hook=decimal_number).decode
 
 
 class SingerBytesReader(GenericSingerReader[bytes]):
@@ -89,6 +86,8 @@ class SingerBytesReader(GenericSingerReader[bytes]):
         self._stop = stop
         self._on_idle = on_idle
         self._on_unknown = on_unknown
+        self.lanes: dict[bytes, Lane] = {}
+        """Who takes lines that begin so. A beginning is only a guess: a lane may say no."""
         self._line_number = 0
         self._is_cut_off = False
         self._may_be_cut_off = False
@@ -109,25 +108,44 @@ class SingerBytesReader(GenericSingerReader[bytes]):
             InputError: A line is no Singer message.
         """
         stats: Counter[str] = Counter()
-        for line in self._lines(file_input or self.default_input):
-            self._line_number += 1
-            try:
-                message = _decode(line)
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-                reread = self._reread(line)
-                if reread is None:
-                    continue
-                message = reread
-            message.line = line
-            callback = callbacks.get(message.type)
-            if callback is None:
-                self._on_unknown(message.type)
-            else:
-                callback(message)
-                stats[message.type] += 1
-            if self._stop.signal_number is not None:
+        records = 0
+        stop, lanes = self._stop, self.lanes
+        for lines in self._lines(file_input or self.default_input):
+            for line in lines:
+                self._line_number += 1
+                lane = lanes.get(line[: line.find(_RECORD_KEY)])
+                if lane is not None and lane(line):
+                    records += 1
+                else:
+                    self._read(line, callbacks, stats)
+                if stop.signal_number is not None:
+                    break
+            if stop.signal_number is not None:
                 break
+        stats["RECORD"] += records
         return stats
+
+    def _read(self, line: bytes, callbacks: Callbacks, stats: Counter[str]) -> None:
+        """Decode any line, and call back for it."""
+        try:
+            message: Message | None = _decode(line)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            message = self._reread(line)
+        if message is None:
+            return
+        message.line = line
+        callback = callbacks.get(message.type)
+        if callback is None:
+            self._on_unknown(message.type)
+            return
+        callback(message)
+        stats[message.type] += 1
+
+    def learn(self, line: bytes, lane: Lane) -> None:
+        """Let *lane* take lines that begin as *line* does, up to its record, from now on."""
+        beginning = line[: line.find(_RECORD_KEY)]
+        if len(self.lanes) < _LANES_KEPT and len(beginning) <= _BEGINNING_MAX_BYTES:
+            self.lanes[beginning] = lane
 
     def deserialize_json(self, line: bytes) -> dict[str, Any]:
         """Decode one message; the SDK's interface asks for it, the loop above does not."""
@@ -202,8 +220,12 @@ class SingerBytesReader(GenericSingerReader[bytes]):
         """Take the input for a dead-letter file, whose last line may have been cut by a crash."""
         self._may_be_cut_off = True
 
-    def _lines(self, source: IO[Any]) -> Iterator[bytes]:
-        """Yield the lines of *source* without their line feeds, the last one even without one."""
+    def _lines(self, source: IO[Any]) -> Iterator[Sequence[bytes]]:
+        """
+        Yield the lines of *source* without their line feeds, as many at a time as are there.
+
+        The last one is a line even without a line feed.
+        """
         parts: list[bytes] = []
         size = 0
         for block in _blocks(source, self._stop, self._on_idle):
@@ -217,15 +239,16 @@ class SingerBytesReader(GenericSingerReader[bytes]):
                 )
             if not found:
                 continue
-            yield b"".join(parts)
             lines = rest.split(b"\n")
-            parts = [lines.pop()]
-            size = len(parts[0])
-            yield from lines
+            last = lines.pop()
+            lines.insert(0, b"".join(parts))
+            parts = [last]
+            size = len(last)
+            yield lines
         # Asked to stop, the reader leaves a line that is still arriving to the next run.
         if size and not self._stop.is_requested:
             self._is_cut_off = True
-            yield b"".join(parts)
+            yield [b"".join(parts)]
 
 
 def _lenient(line: bytes, flaws: list[str]) -> Any:

@@ -17,7 +17,7 @@ from target_mixpanel.errors import (
 )
 from target_mixpanel.mapping.shape import StreamShape
 from target_mixpanel.model import Flaw, JsonObject, Record, Rejection, Row
-from target_mixpanel.pipeline import Refused, StreamPipeline, TimeWindow
+from target_mixpanel.pipeline import Mapped, Refused, StreamPipeline, TimeWindow
 from target_mixpanel.routing import specs_for
 from target_mixpanel.settings import Settings
 from target_mixpanel.summary import StreamCounts
@@ -74,6 +74,7 @@ class Stream:
         self.on_batch: Callable[[int, float], None] = _ignore
         """Told each settled batch's rows and the seconds it took, on the sender's thread."""
         self._run = run
+        self._admit = run.ledger.admit
         self._epoch = Epoch(self, b"")
         self._epochs: dict[bytes, Epoch] = {}
         self._rejections: list[Rejection] = []
@@ -95,6 +96,7 @@ class Stream:
                 self._epochs.pop(next(iter(self._epochs)))
             self._epochs[schema_line] = self._compile(schema, key_properties, schema_line)
         self._epoch = self._epochs[schema_line]
+        self._look_at_the_clock()
 
     def load(self, values: JsonObject, line: bytes) -> None:
         """
@@ -115,15 +117,37 @@ class Stream:
         outcome = pipeline.run(values)
         if isinstance(outcome, Refused):
             self._reject(line, outcome)
-        elif not outcome:
-            self.counts.filtered += 1
         else:
-            record = Record(line, self._run.ledger.admit(), len(outcome))
-            for mapped in outcome:
-                row = Row(mapped.body, mapped.insert_id, record)
-                full = self._epoch.builders[mapped.destination].add(row)
-                if full is not None:
-                    self._run.submit(full)
+            self._collect(line, outcome)
+
+    def load_line(self, line: bytes) -> bool:
+        """
+        Take the record on *line*, a RECORD message, the fast way.
+
+        False: it needs a closer look, by `load` or `refuse`; nothing has happened yet.
+        """
+        pipeline = self._epoch.pipeline
+        mapped = None if pipeline is None else pipeline.run_line(line)
+        if mapped is None:
+            return False
+        self.counts.read += 1
+        self._collect(line, mapped)
+        return True
+
+    def _collect(self, line: bytes, mapped: Sequence[Mapped]) -> None:
+        if not mapped:
+            self.counts.filtered += 1
+            return
+        record = Record(line, self._admit(), len(mapped))
+        builders = self._epoch.builders
+        for row in mapped:
+            full = builders[row.destination].add(Row(row.body, row.insert_id, record))
+            if full is not None:
+                self._send(full)
+
+    def _send(self, batch: Batch) -> None:
+        self._run.submit(batch)
+        self._look_at_the_clock()  # there may not have been room for long
 
     def refuse(self, line: bytes, flaw: Flaw) -> None:
         """Take a record that could not even be read."""
@@ -138,6 +162,7 @@ class Stream:
     def send_due(self, now: float) -> float | None:
         """Send the batches that are old enough; return the seconds until the next one is."""
         self._warn_of_the_future()
+        self._look_at_the_clock()
         waits: list[float] = []
         for builder in self._epoch.builders:
             if builder.due_at is not None and builder.due_at <= now:
@@ -203,7 +228,11 @@ class Stream:
     def _submit(self, builder: BatchBuilder) -> None:
         batch = builder.take()
         if batch is not None:
-            self._run.submit(batch)
+            self._send(batch)
+
+    def _look_at_the_clock(self) -> None:
+        if self._epoch.pipeline is not None:
+            self._epoch.pipeline.look_at_the_clock()
 
     def _compile(
         self,

@@ -184,6 +184,7 @@ class TargetMixpanel(Target):
             ) from None
         stream_maps = self.mapper.stream_maps[stream]
         self._ways[stream] = find_way(stream_maps, self._sink_for, self.loader)
+        self._reader.lanes.clear()  # some may lead a stream's old way
         for sink in self._sinks_to_clear:
             sink.clean_up()
         self._sinks_to_clear = []  # the SDK would keep them to the end
@@ -199,6 +200,7 @@ class TargetMixpanel(Target):
                 f"{self._reader.place()}: a RECORD of {printable(stream)} came before its SCHEMA; "
                 "the tap must be mended",
             )
+        self._reader.learn(message.line, way.load_line)
         try:
             if message.flaw is None:
                 way.load(record, message)

@@ -16,6 +16,9 @@ from target_mixpanel.summary import StreamCounts
 class Way(Protocol):
     """How one stream's records reach the loader."""
 
+    def load_line(self, line: bytes) -> bool:
+        """Take a RECORD message undecoded, the fast way; False: it has to be looked at."""
+
     def load(self, record: JsonObject, message: Message) -> None:
         """Take the columns of one RECORD message."""
 
@@ -53,6 +56,7 @@ class StraightWay:
     def __init__(self, sink: MixpanelSink) -> None:
         self._stream: Final = sink.stream
         self._load: Final = sink.stream.load
+        self.load_line: Final = sink.stream.load_line
 
     def load(self, record: JsonObject, message: Message) -> None:
         self._load(record, message.line)
@@ -67,6 +71,9 @@ class MappedWay:
     def __init__(self, routes: Sequence[tuple[StreamMap, MixpanelSink] | StreamCounts]) -> None:
         self._routes = [route for route in routes if not isinstance(route, StreamCounts)]
         self._removed = [route for route in routes if isinstance(route, StreamCounts)]
+
+    def load_line(self, line: bytes) -> bool:  # noqa: ARG002 (a stream map wants a decoded record)
+        return False
 
     def load(self, record: JsonObject, message: Message) -> None:
         for counts in self._removed:

@@ -78,11 +78,12 @@ class BatchBuilder:
         full = None
         if self._bytes + size > self._size_limit.max_bytes:
             full = self.take()
-        if not self._rows:
-            self.due_at = self._clock() + self._max_age_s
-        self._rows.append(row)
+        rows = self._rows
+        rows.append(row)
         self._bytes += size
-        if full is None and len(self._rows) >= self._max_rows:
+        if self.due_at is None:
+            self.due_at = self._clock() + self._max_age_s
+        if full is None and len(rows) >= self._max_rows:
             full = self.take()
         return full
 

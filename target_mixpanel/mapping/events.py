@@ -1,6 +1,6 @@
 """How does a record become an event?"""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC
 from typing import Any, Final, TypeAlias
 
@@ -10,7 +10,7 @@ from target_mixpanel.errors import StreamSchemaError, printable
 from target_mixpanel.limits import MAX_PROPERTIES, NAME_MAX_CHARS
 from target_mixpanel.mapping.flaws import UnmappableError, refuse
 from target_mixpanel.mapping.identity import InsertIdReader, id_text, insert_id_reader
-from target_mixpanel.mapping.paths import getter, resolve
+from target_mixpanel.mapping.paths import Slot, Slots, Values, resolve
 from target_mixpanel.mapping.shape import StreamShape
 from target_mixpanel.mapping.sources import (
     Fetch,
@@ -36,11 +36,14 @@ from target_mixpanel.specs import (
     StreamName,
 )
 
-Event: TypeAlias = JsonObject
-"""`{"event": name, "properties": {"time": ms, "$insert_id": …, "distinct_id": …, …}}`"""
+Conversion: TypeAlias = tuple[int, Converter | None, Any]
+"""A property's slot, what to do with its value, and what stands for none."""
 
-Property: TypeAlias = tuple[str, Any, Any, Converter | None]
-"""Property's name, column's name or getter, default, converter."""
+Identify: TypeAlias = Callable[[Values], tuple[str | None, ...]]
+"""A record's values → who did it."""
+
+Assemble: TypeAlias = Callable[..., Any]
+"""Makes what is encoded as an event of its name, its properties' values in the order compiled."""
 
 NO_LOCATION: Final = 0
 """Sent as `ip` where none is mapped, so that the loader's own address never becomes a city."""
@@ -50,71 +53,87 @@ _OWN_PROPERTIES: Final = 6
 
 _DEVICE_PREFIX: Final = "$device:"
 
+_encode: Final = msgspec.json.Encoder(decimal_format="number").encode
+
 _ANY_NOW_MS: Final = 253_402_300_800_000
 """The end of the calendar: with it as "now", a constant time is refused only if it is no time."""
+
+
+class Event(msgspec.Struct, gc=False):
+    """An event, with what the loader must know of it."""
+
+    name: str
+    time_ms: int
+    insert_id: str
+    content: Any
+    """To be encoded: `{"event": name, "properties": {"time": ms, "$insert_id": …, …}}`"""
 
 
 class EventPlan(msgspec.Struct, frozen=True):
     """A stream's mapping compiled against its schema."""
 
+    slots: Sequence[Slot]
+    """What `map` wants of a record, in this order; the properties' columns come last."""
+    event_name: str | None
+    """None: `name_event` finds it in the record."""
     name_event: Fetch
     fetch_time: Fetch
     time_name: str
     read_time: TimeReader
-    identify: Callable[[JsonObject], JsonObject]
+    id_names: tuple[str, ...]
+    """The properties that say who did it."""
+    identify: Identify
+    """Finds their values."""
     read_insert_id: InsertIdReader
     read_ip: Fetch | None
-    """None: the ip is among the constants."""
-    constants: JsonObject
-    flat: tuple[Property, ...]
-    """Properties from a column of the record, by the column's name."""
-    nested: tuple[Property, ...]
-    """Properties from further down, by a getter."""
+    """None: the ip is the first of the constants."""
+    constants: tuple[Any, ...]
+    """The values of properties that are the same for every record, encoded."""
+    first_property: int
+    """The slot of the first property that is a column."""
+    conversions: tuple[Conversion, ...]
+    """Of those columns that need one."""
+    assemble: Assemble
     left_out: tuple[str, ...]
     """Columns that "*" does not take though nobody excluded them."""
 
-    def map(self, record: JsonObject, now_ms: int) -> Event:
+    def map(self, values: Values, now_ms: int) -> Event:
         """
-        Return *record* as an event.
+        Return a record as an event.
+
+        Args:
+            values: The record's, by slot; used up.
+            now_ms: Mixpanel's time.
 
         Raises:
             UnmappableError: It has no event; its flaw says why.
+            UnicodeEncodeError: A key holds half a character.
+            RecursionError: It nests too deeply.
         """
-        event = self.name_event(record)
-        if type(event) is not str or not event or event.isspace():
+        name = self.event_name or self.name_event(values)
+        if type(name) is not str or not name or name.isspace():
             refuse("missing_event", detail="is null, blank or no text")
-        insert_id = self.read_insert_id(record, event)
+        insert_id = self.read_insert_id(values, name)
         try:
-            value = self.fetch_time(record)
+            value = self.fetch_time(values)
             if value is None:
                 refuse("missing_time", self.time_name, "is null or missing")
             time_ms = self.read_time(value, now_ms)
             refuse_outside_window(time_ms, now_ms)
-            properties = {"time": time_ms, "$insert_id": insert_id}
-            properties.update(self.identify(record))
-            properties.update(self.constants)
-            if self.read_ip is not None:
-                properties["ip"] = self.read_ip(record)
-            self._add_columns(properties, record)
+            ids = self.identify(values)
+            ip = () if self.read_ip is None else (self.read_ip(values),)
+            for slot, convert, default in self.conversions:
+                value = values[slot]
+                if value is None:
+                    values[slot] = default
+                elif convert is not None:
+                    values[slot] = convert(value)
         except UnmappableError as error:
             error.insert_id = insert_id
             raise
-        return {"event": event, "properties": properties}
-
-    def _add_columns(self, properties: JsonObject, record: JsonObject) -> None:
-        get = record.get
-        for name, column, default, convert in self.flat:
-            value = get(column)
-            if value is not None:
-                properties[name] = value if convert is None else convert(value)
-            elif default is not None:
-                properties[name] = default
-        for name, get_nested, default, convert in self.nested:
-            value = get_nested(record)
-            if value is not None:
-                properties[name] = value if convert is None else convert(value)
-            elif default is not None:
-                properties[name] = default
+        columns = values[self.first_property :]
+        content = self.assemble(name, time_ms, insert_id, *ids, *ip, *self.constants, *columns)
+        return Event(name, time_ms, insert_id, content)
 
 
 def compile_events(spec: EventSpec, shape: StreamShape) -> EventPlan:
@@ -126,27 +145,68 @@ def compile_events(spec: EventSpec, shape: StreamShape) -> EventPlan:
     """
     place = spec.place
     sources, left_out = _property_sources(spec, shape)
-    columns = [(name, source) for name, source in sources if isinstance(source, Column)]
-    compiled = [_property(name, column, spec, shape) for name, column in columns]
-    constants: JsonObject = {"ip": NO_LOCATION}
-    for name, source in sources:
-        if isinstance(source, Constant) and source.value is not None:
-            constants[name] = _constant(source.value, f'{place}.properties: "{printable(name)}"')
+    slots = Slots()
+    name_event = _event_namer(spec, shape, slots)
+    fetch_time = fetch(spec.time, shape, f"{place}.time", slots)
+    id_names, identify = _identifier(spec, shape, slots)
+    read_insert_id = insert_id_reader(spec, shape, slots)
+    read_ip = None if spec.ip is None else _ip_reader(spec.ip, shape, f"{place}.ip", slots)
+    first_property = len(slots.all)
+    constants: JsonObject = {"ip": NO_LOCATION} if read_ip is None else {}
+    constants |= {
+        name: _constant(source.value, f'{place}.properties: "{printable(name)}"')
+        for name, source in sources
+        if isinstance(source, Constant) and source.value is not None
+    }
+    columns = {name: source for name, source in sources if isinstance(source, Column)}
+    conversions = [_conversion(name, columns[name], spec, shape, slots) for name in columns]
+    ip_name = () if read_ip is None else ("ip",)
+    names = ("time", "$insert_id", *id_names, *ip_name, *constants, *columns)
     plan = EventPlan(
-        name_event=_event_namer(spec, shape),
-        fetch_time=fetch(spec.time, shape, f"{place}.time"),
+        slots=slots.all,
+        event_name=_constant_name(spec, shape),
+        name_event=name_event,
+        fetch_time=fetch_time,
         time_name=source_name(spec.time, "time"),
         read_time=time_reader(spec.time_unit, spec.timezone),
-        identify=_identifier(spec, shape),
-        read_insert_id=insert_id_reader(spec, shape),
-        read_ip=None if spec.ip is None else _ip_reader(spec.ip, shape, f"{place}.ip"),
-        constants=constants,
-        flat=tuple(made for made in compiled if isinstance(made[1], str)),
-        nested=tuple(made for made in compiled if not isinstance(made[1], str)),
+        id_names=id_names,
+        identify=identify,
+        read_insert_id=read_insert_id,
+        read_ip=read_ip,
+        constants=tuple(msgspec.Raw(_encode(value)) for value in constants.values()),
+        first_property=first_property,
+        conversions=tuple(made for made in conversions if made[1:] != (None, None)),
+        assemble=_assembler(names),
         left_out=left_out,
     )
     _try_constants(plan, spec)
     return plan
+
+
+def _assembler(names: Sequence[str]) -> Assemble:
+    """
+    Return what puts an event together: a struct's type, whose encoder leaves out what is None.
+
+    That costs a third of a dict without its nulls. Names that a struct cannot have take the dict.
+    """
+    fields = [(f"p{number}", Any, None) for number, _ in enumerate(names)]
+    rename = {field: name for (field, _, _), name in zip(fields, names, strict=True)}
+    try:
+        properties = msgspec.defstruct(
+            "Properties", fields, rename=rename, omit_defaults=True, gc=False
+        )
+    except ValueError:  # a quote, a backslash or a control character
+
+        def assemble(event: str, *values: Any) -> JsonObject:
+            pairs = zip(names, values, strict=True)
+            return {
+                "event": event,
+                "properties": {name: value for name, value in pairs if value is not None},
+            }
+
+        return assemble
+    event = msgspec.defstruct("Event", [("event", str), ("properties", properties)], gc=False)
+    return lambda name, *values: event(name, properties(*values))
 
 
 def _constant(value: Any, place: str) -> Any:
@@ -168,19 +228,19 @@ def _try_constants(plan: EventPlan, spec: EventSpec) -> None:
     ids = msgspec.structs.astuple(spec.identity)
     try:
         if all(source is None or isinstance(source, Constant) for source in ids):
-            plan.identify({})
+            plan.identify([])
     except UnmappableError as error:
         key = msgspec.structs.fields(spec.identity)[0].name
         key = "distinct_id" if key == "source" else "user_id"
         raise StreamSchemaError(f"{spec.place}.{key}: {error.flaw.detail}") from None
 
 
-def _ip_reader(source: Source, shape: StreamShape, place: str) -> Fetch:
-    get = fetch(source, shape, place)
+def _ip_reader(source: Source, shape: StreamShape, place: str, slots: Slots) -> Fetch:
+    get = fetch(source, shape, place, slots)
     field = source_name(source, "ip")
 
-    def read(record: JsonObject) -> str | int:
-        ip = get(record)
+    def read(values: Values) -> str | int:
+        ip = get(values)
         if type(ip) is str:
             # For a blank one Mixpanel would look up the address that the request came from.
             return NO_LOCATION if not ip or ip.isspace() else ip
@@ -191,22 +251,40 @@ def _ip_reader(source: Source, shape: StreamShape, place: str) -> Fetch:
     return read
 
 
-def _event_namer(spec: EventSpec, shape: StreamShape) -> Fetch:
+def _constant_name(spec: EventSpec, shape: StreamShape) -> str | None:
+    """Return the name of all events, None if it differs, or is none that an event can have."""
+    match spec.event:
+        case StreamName():
+            name: Any = shape.stream
+        case Constant(value=value):
+            name = value
+        case Column():
+            return None
+    return name if isinstance(name, str) and name.strip() else None
+
+
+def _event_namer(spec: EventSpec, shape: StreamShape, slots: Slots) -> Fetch:
     match spec.event:
         case StreamName():
             return lambda _: shape.stream
         case Constant() | Column() as source:
-            return fetch(source, shape, f"{spec.place}.event_from")
+            return fetch(source, shape, f"{spec.place}.event_from", slots)
 
 
-def _identifier(spec: EventSpec, shape: StreamShape) -> Callable[[JsonObject], JsonObject]:
+def _identifier(
+    spec: EventSpec,
+    shape: StreamShape,
+    slots: Slots,
+) -> tuple[tuple[str, ...], Identify]:
+    """Return the names of the properties that say who did it, and what finds their values."""
     match spec.identity:
         case DistinctId(source=source):
-            get = fetch_id(source, shape, f"{spec.place}.distinct_id")
+            get = fetch_id(source, shape, f"{spec.place}.distinct_id", slots)
             field = source_name(source, "distinct_id")
-            return lambda record: {"distinct_id": id_text(get(record), field)}
+            return ("distinct_id",), lambda values: (id_text(get(values), field),)
         case SimplifiedId(user=user, device=device):
-            return _simplified(user, device, shape, spec.place)
+            names = ("distinct_id", "$user_id", "$device_id")
+            return names, _simplified(user, device, shape, spec.place, slots)
 
 
 def _simplified(
@@ -214,30 +292,27 @@ def _simplified(
     device: Source | None,
     shape: StreamShape,
     place: str,
-) -> Callable[[JsonObject], JsonObject]:
+    slots: Slots,
+) -> Identify:
     """Return both ids, with the distinct_id that Mixpanel derives, which its deduplication uses."""
     nobody: Source = Constant(None)
-    get_user = fetch_id(user or nobody, shape, f"{place}.user_id")
-    get_device = fetch_id(device or nobody, shape, f"{place}.device_id")
+    get_user = fetch_id(user or nobody, shape, f"{place}.user_id", slots)
+    get_device = fetch_id(device or nobody, shape, f"{place}.device_id", slots)
     user_field = source_name(user or nobody, "user_id")
     device_field = source_name(device or nobody, "device_id")
 
-    def identify(record: JsonObject) -> JsonObject:
-        user_id, device_id = get_user(record), get_device(record)
+    def identify(values: Values) -> tuple[str | None, ...]:
+        user_id, device_id = get_user(values), get_device(values)
         if user_id is None and device_id is None:
             refuse("missing_distinct_id", user_field, "and the device's id are null or missing")
         user_text = "" if user_id is None else id_text(user_id, user_field)
         device_text = "" if device_id is None else id_text(device_id, device_field)
         if device_text.startswith(_DEVICE_PREFIX):
             device_text = id_text(device_text.removeprefix(_DEVICE_PREFIX), device_field)
-        ids = {"distinct_id": user_text}
+        distinct_id = user_text
         if not user_text and device_text:
-            ids["distinct_id"] = id_text(f"{_DEVICE_PREFIX}{device_text}", device_field)
-        if user_text:
-            ids["$user_id"] = user_text
-        if device_text:
-            ids["$device_id"] = device_text
-        return ids
+            distinct_id = id_text(f"{_DEVICE_PREFIX}{device_text}", device_field)
+        return distinct_id, user_text or None, device_text or None
 
     return identify
 
@@ -286,7 +361,13 @@ def _own_sources(spec: EventSpec) -> list[Source | None]:
     return own
 
 
-def _property(name: str, column: Column, spec: EventSpec, shape: StreamShape) -> Property:
+def _conversion(
+    name: str,
+    column: Column,
+    spec: EventSpec,
+    shape: StreamShape,
+    slots: Slots,
+) -> Conversion:
     place = f"{spec.place}.properties"
     found = resolve(column.path, shape.schema, place)
     convert = (
@@ -303,5 +384,4 @@ def _property(name: str, column: Column, spec: EventSpec, shape: StreamShape) ->
     default = None
     if column.default is not msgspec.UNSET and column.default is not None:
         default = _constant(column.default, f'{place}: the default of "{printable(name)}"')
-    where = found.path[0] if len(found.path) == 1 else getter(found.path)
-    return name, where, default, convert
+    return slots.add(found), convert, default

@@ -11,14 +11,20 @@ from target_mixpanel.errors import StreamSchemaError
 from target_mixpanel.limits import DISTINCT_ID_MAX_CHARS, INSERT_ID_MAX_CHARS, RESERVED_IDS
 from target_mixpanel.mapping.canonical import canonical, encode, number_text
 from target_mixpanel.mapping.flaws import refuse
-from target_mixpanel.mapping.paths import ResolvedColumn, getter, resolve, string_format
+from target_mixpanel.mapping.paths import (
+    WHOLE_RECORD,
+    ResolvedColumn,
+    Slots,
+    Values,
+    resolve,
+    string_format,
+)
 from target_mixpanel.mapping.shape import StreamShape
 from target_mixpanel.mapping.times import instant, parse_iso
-from target_mixpanel.model import JsonObject
 from target_mixpanel.specs import EventSpec, KeyColumns, KeyProperties, VerbatimInsertId
 
-InsertIdReader: TypeAlias = Callable[[JsonObject, str], str]
-"""(record, its event's name) → $insert_id."""
+InsertIdReader: TypeAlias = Callable[[Values, str], str]
+"""(a record's values, its event's name) → $insert_id."""
 
 RECIPE_VERSION: Final = 1
 """Part of every hashed $insert_id. A change here makes every repeat a new event: never change the
@@ -55,7 +61,7 @@ def id_text(value: Any, field: str) -> str:
     return text
 
 
-def insert_id_reader(spec: EventSpec, shape: StreamShape) -> InsertIdReader:
+def insert_id_reader(spec: EventSpec, shape: StreamShape, slots: Slots) -> InsertIdReader:
     """
     Compile how a stream's records get their $insert_id.
 
@@ -68,13 +74,14 @@ def insert_id_reader(spec: EventSpec, shape: StreamShape) -> InsertIdReader:
     place = f"{spec.place}.insert_id"
     match spec.insert_id:
         case VerbatimInsertId(path=path):
-            return _verbatim(resolve(path, shape.schema, place))
+            return _verbatim(resolve(path, shape.schema, place), slots)
         case KeyColumns(paths=paths):
-            return _hashed([resolve(path, shape.schema, place) for path in paths], spec, shape)
+            columns = [resolve(path, shape.schema, place) for path in paths]
+            return _hashed(columns, spec, shape, slots)
         case KeyProperties() if shape.key_properties:
-            return _hashed(_resolve_key(shape, place), spec, shape)
+            return _hashed(_resolve_key(shape, place), spec, shape, slots)
         case KeyProperties():
-            return _hashed_whole(shape.stream)
+            return _hashed_whole(shape.stream, slots)
 
 
 def _resolve_key(shape: StreamShape, place: str) -> list[ResolvedColumn]:
@@ -89,11 +96,11 @@ def _resolve_key(shape: StreamShape, place: str) -> list[ResolvedColumn]:
         ) from None
 
 
-def _verbatim(column: ResolvedColumn) -> InsertIdReader:
-    get = getter(column.path)
+def _verbatim(column: ResolvedColumn, slots: Slots) -> InsertIdReader:
+    slot = slots.add(column)
 
-    def read(record: JsonObject, event: str) -> str:  # noqa: ARG001 (one signature for all recipes)
-        value = get(record)
+    def read(values: Values, event: str) -> str:  # noqa: ARG001 (one signature for all recipes)
+        value = values[slot]
         text = str(value) if type(value) is int else value
         if type(text) is not str or not _VERBATIM.fullmatch(text) or text.lower() in RESERVED_IDS:
             refuse(
@@ -111,21 +118,22 @@ def _hashed(
     columns: Sequence[ResolvedColumn],
     spec: EventSpec,
     shape: StreamShape,
+    slots: Slots,
 ) -> InsertIdReader:
-    stream, timezone = shape.stream, spec.timezone
+    recipe, timezone = _Recipe(shape.stream), spec.timezone
     readers = [
         (
-            getter(column.path),
+            slots.add(column),
             column.name,
             string_format(column.schema, shape.schema) == "date-time",
         )
         for column in columns
     ]
 
-    def read(record: JsonObject, event: str) -> str:
+    def read(values: Values, event: str) -> str:
         keys = []
-        for get, name, is_time in readers:
-            value = get(record)
+        for slot, name, is_time in readers:
+            value = values[slot]
             kind = type(value)
             if kind is int:
                 keys.append(value)
@@ -133,24 +141,43 @@ def _hashed(
                 keys.append(_canonical_time(value, timezone) if is_time else value)
             else:
                 keys.append(_canonical_key(value, name, timezone))
-        return _digest([RECIPE_VERSION, stream, event, keys])
+        return recipe.digest(event, keys)
 
     return read
 
 
-def _hashed_whole(stream: str) -> InsertIdReader:
-    def read(record: JsonObject, event: str) -> str:
+def _hashed_whole(stream: str, slots: Slots) -> InsertIdReader:
+    recipe, slot = _Recipe(stream), slots.add(WHOLE_RECORD)
+
+    def read(values: Values, event: str) -> str:
         # The loader's and the tap's bookkeeping differs between runs; the record does not.
         own = {
-            name: canonical(value) for name, value in record.items() if not name.startswith("_sdc_")
+            name: canonical(value)
+            for name, value in values[slot].items()
+            if not name.startswith("_sdc_")
         }
-        return _digest([RECIPE_VERSION, stream, event, own])
+        return recipe.digest(event, own)
 
     return read
 
 
-def _digest(recipe: list[Any]) -> str:
-    return blake2b(encode(recipe), digest_size=_DIGEST_BYTES).hexdigest()
+class _Recipe:
+    """BLAKE2b of `[version, stream, event, keys]`; what all records share is hashed once."""
+
+    def __init__(self, stream: str) -> None:
+        self._stream = stream
+        self._event: str | None = None
+        self._begun = blake2b(digest_size=_DIGEST_BYTES)
+
+    def digest(self, event: str, keys: Any) -> str:
+        if event != self._event:
+            self._event = event
+            # Up to where the keys begin: `[1,"orders","Order Placed",`
+            start = encode([RECIPE_VERSION, self._stream, event]).removesuffix(b"]") + b","
+            self._begun = blake2b(start, digest_size=_DIGEST_BYTES)
+        hashed = self._begun.copy()
+        hashed.update(encode(keys) + b"]")
+        return hashed.hexdigest()
 
 
 def _canonical_key(value: Any, name: str, timezone: tzinfo) -> Any:

@@ -1,7 +1,7 @@
 """Where in a record does a column's value stand, and what does the schema say of it?"""
 
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -12,6 +12,9 @@ from target_mixpanel.specs import ColumnPath
 
 Getter: TypeAlias = Callable[[JsonObject], Any]
 """Record → the column's value, None where there is none."""
+
+Values: TypeAlias = list[Any]
+"""A record taken apart: one value for each slot, None where there is none."""
 
 _MAX_REF_HOPS: Final = 20
 _MAX_LOOKS: Final = 200
@@ -28,6 +31,43 @@ class ResolvedColumn(msgspec.Struct, frozen=True):
     @property
     def name(self) -> str:
         return ".".join(self.path)
+
+
+class Slot(msgspec.Struct):
+    """One use of a column by a plan, and so one place in the values that a record is taken into."""
+
+    column: ResolvedColumn
+
+
+class Slots:
+    """The uses of columns that one plan makes, collected while it is compiled."""
+
+    def __init__(self) -> None:
+        self.all: list[Slot] = []
+
+    def add(self, column: ResolvedColumn) -> int:
+        """Return the index that *column*'s value will have for this use."""
+        self.all.append(Slot(column))
+        return len(self.all) - 1
+
+
+WHOLE_RECORD: Final = ResolvedColumn((), {})
+"""Not one column but all of them."""
+
+
+def taker(slots: Sequence[Slot]) -> Callable[[JsonObject], Values]:
+    """Return the function that takes a record apart."""
+    paths = [slot.column.path for slot in slots]
+    if all(len(path) == 1 for path in paths):
+        names = [name for (name,) in paths]
+
+        def take_columns(record: JsonObject) -> Values:
+            get = record.get
+            return [get(name) for name in names]
+
+        return take_columns
+    getters = [getter(path) for path in paths]
+    return lambda record: [get(record) for get in getters]
 
 
 def resolve(path: ColumnPath, schema: JsonObject, place: str) -> ResolvedColumn:
@@ -63,6 +103,8 @@ def resolve(path: ColumnPath, schema: JsonObject, place: str) -> ResolvedColumn:
 
 def getter(path: tuple[str, ...]) -> Getter:
     """Return the function that fetches *path* from a record, None where a step is missing."""
+    if not path:
+        return lambda record: record
     if len(path) == 1:
         return operator.methodcaller("get", path[0])
     *parents, last = path

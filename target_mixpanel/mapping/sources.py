@@ -1,5 +1,6 @@
 """How is one value of a mapping (a column, with a default, hashed; or a constant) fetched?"""
 
+import operator
 from collections.abc import Callable, Iterable
 from typing import Any, Final, TypeAlias
 
@@ -8,19 +9,19 @@ import msgspec
 from target_mixpanel.errors import SettingsError, StreamSchemaError, listed
 from target_mixpanel.limits import RESERVED_EVENT_PROPERTIES
 from target_mixpanel.mapping.identity import id_text
-from target_mixpanel.mapping.paths import alternatives, getter, resolve, types
+from target_mixpanel.mapping.paths import Slots, Values, alternatives, resolve, types
 from target_mixpanel.mapping.shape import StreamShape
 from target_mixpanel.mapping.values import Converter, hasher
 from target_mixpanel.model import JsonObject
 from target_mixpanel.specs import Column, Constant, Source
 
-Fetch: TypeAlias = Callable[[JsonObject], Any]
-"""Record → the source's value, its default where there is none, else None."""
+Fetch: TypeAlias = Callable[[Values], Any]
+"""A record's values → the source's value, its default where there is none, else None."""
 
 _CONTAINERS: Final = frozenset({"array", "object"})
 
 
-def fetch(source: Source, shape: StreamShape, place: str) -> Fetch:
+def fetch(source: Source, shape: StreamShape, place: str, slots: Slots) -> Fetch:
     """
     Compile *source* against a stream's schema.
 
@@ -31,14 +32,14 @@ def fetch(source: Source, shape: StreamShape, place: str) -> Fetch:
         case Constant(value=value):
             return lambda _: value
         case Column(path=path, default=default, is_hashed=is_hashed):
-            get = getter(resolve(path, shape.schema, place).path)
+            get = operator.itemgetter(slots.add(resolve(path, shape.schema, place)))
             hashed = column_hasher(shape, place) if is_hashed else None
             if hashed is None and default is msgspec.UNSET:
                 return get
             return _with_default(get, None if default is msgspec.UNSET else default, hashed)
 
 
-def fetch_id(source: Source, shape: StreamShape, place: str) -> Fetch:
+def fetch_id(source: Source, shape: StreamShape, place: str, slots: Slots) -> Fetch:
     """
     Compile *source*, an id; a hashed one is refused, or stays empty, as it would be unhashed.
 
@@ -48,7 +49,7 @@ def fetch_id(source: Source, shape: StreamShape, place: str) -> Fetch:
         StreamSchemaError: The schema has no such column.
     """
     if not isinstance(source, Column) or not source.is_hashed:
-        return fetch(source, shape, place)
+        return fetch(source, shape, place, slots)
     hashed = column_hasher(shape, place)
     field = source_name(source, place)
 
@@ -57,7 +58,8 @@ def fetch_id(source: Source, shape: StreamShape, place: str) -> Fetch:
         return hashed(text) if text else text
 
     default = None if source.default is msgspec.UNSET else source.default
-    return _with_default(getter(resolve(source.path, shape.schema, place).path), default, hash_id)
+    slot = slots.add(resolve(source.path, shape.schema, place))
+    return _with_default(operator.itemgetter(slot), default, hash_id)
 
 
 def column_hasher(shape: StreamShape, place: str) -> Converter:
@@ -119,8 +121,8 @@ def top_level_columns(sources: Iterable[Source | None]) -> frozenset[str]:
 
 
 def _with_default(get: Fetch, default: Any, hashed: Converter | None) -> Fetch:
-    def read(record: JsonObject) -> Any:
-        value = get(record)
+    def read(values: Values) -> Any:
+        value = get(values)
         if value is None:
             return default
         return value if hashed is None else hashed(value)

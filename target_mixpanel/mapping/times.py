@@ -43,12 +43,19 @@ def time_reader(unit: TimeUnit, timezone: tzinfo) -> TimeReader:
     one unit; those ranges do not overlap; and eight digits of text are a date. Digits finer than a
     millisecond are cut off.
     """
+    fromisoformat = datetime.fromisoformat
 
     def read(value: Any, now_ms: int) -> int:
         if type(value) is str:
             # The common spelling first; a compact one could be an epoch number just as well.
             if value[4:5] == "-":
-                return _read_iso(value, timezone)
+                try:
+                    moment = fromisoformat(value)
+                except ValueError:
+                    return _read_iso(value, timezone)
+                if moment.tzinfo is None:
+                    moment = moment.replace(tzinfo=timezone)
+                return (moment - _EPOCH) // _MILLISECOND
             if value.isdecimal() and (len(value) != _COMPACT_DATE_DIGITS or unit != "auto"):
                 return _read_number(_decimal(value), unit, now_ms)
             if _NUMBER.fullmatch(value) and len(value) != _COMPACT_DATE_DIGITS:

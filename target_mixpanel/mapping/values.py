@@ -54,7 +54,7 @@ def converter(
     if kinds == {"string"}:
         match string_format(column, root):
             case "date-time":
-                return lambda text: _mixpanel_time(text, timezone)
+                return _time_converter(timezone)
             case "date":
                 return lambda text: text if len(text) == _DATE_CHARS else _mixpanel_date(text)
             case _:
@@ -62,11 +62,11 @@ def converter(
     if kinds == {"boolean"}:
         return None
     if kinds == {"integer"}:
-        return _whole_number
+        return whole_number
     if kinds == {"number"}:
-        return _decimal_number
+        return decimal_number
     if kinds == {"array"} and _holds_texts(column, root):
-        return lambda texts: texts if len(texts) <= MAX_ARRAY_ITEMS else _refuse_array(field)
+        return _ShortTexts(field)
     is_time = string_format(column, root) == "date-time"
     return lambda value: _any_value(value, field, timezone, is_time=is_time, depth=0)
 
@@ -85,13 +85,26 @@ def hasher(key: bytes) -> Converter:
     return hashed
 
 
+def _time_converter(timezone: tzinfo) -> Converter:
+    def convert(text: str) -> str:
+        if text[16:17] == ":" and text[10] == "T" and text[7] == "-":
+            # The common spelling of UTC holds its own answer.
+            try:
+                if fromisoformat(text).tzinfo is UTC:
+                    return text[:_SECONDS_CHARS]
+            except ValueError:
+                pass  # 24:00, or a leap second
+        return _mixpanel_time(text, timezone)
+
+    fromisoformat = datetime.fromisoformat
+    return convert
+
+
 def _mixpanel_time(text: str, timezone: tzinfo) -> str:
     """Return a date-time in Mixpanel's form; a text that is none stays as it is."""
     moment = parse_iso(text)
     if moment is None:
         return text
-    if moment.tzinfo is UTC:
-        return moment.isoformat()[:_SECONDS_CHARS]
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=timezone)
     try:
@@ -106,18 +119,29 @@ def _mixpanel_date(text: str) -> str:
     return text if moment is None else moment.date().isoformat()
 
 
-def _whole_number(value: Any) -> Any:
+def is_guaranteed_by_type(convert: Converter) -> bool:
+    """
+    Say whether *convert* changes nothing that a typed decoder of the column lets through.
+
+    Such a decoder takes integers no larger than a double holds, and lists no longer than Mixpanel
+    takes.
+    """
+    return convert is whole_number or isinstance(convert, _ShortTexts)
+
+
+def whole_number(value: Any) -> Any:
+    """Return an integer as it is if a double holds it, else as its text."""
     if type(value) is int:
         return value if -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER else str(value)
-    return _decimal_number(value)
+    return decimal_number(value)
 
 
-def _decimal_number(value: Any) -> Any:
+def decimal_number(value: Any) -> Any:
     """Return a number of any type as it is if a double holds it, else as its text."""
     if type(value) is float and -_MAX_PLAIN_DOUBLE < value < _MAX_PLAIN_DOUBLE:
         return value
     if type(value) is int:
-        return _whole_number(value)
+        return whole_number(value)
     number = value if type(value) is Decimal else Decimal(repr(value))
     if not number.is_finite():
         refuse("not_a_number", detail="is NaN or infinite")
@@ -139,6 +163,16 @@ def _holds_texts(column: JsonObject, root: JsonObject) -> bool:
     )
 
 
+class _ShortTexts:
+    """Take a list of texts as it is, unless it is too long."""
+
+    def __init__(self, field: str) -> None:
+        self._field = field
+
+    def __call__(self, texts: list[str]) -> list[str]:
+        return texts if len(texts) <= MAX_ARRAY_ITEMS else _refuse_array(self._field)
+
+
 def _refuse_array(field: str) -> NoReturn:
     refuse("array_too_long", field, f"has more than {MAX_ARRAY_ITEMS} items", stage="limit")
 
@@ -150,9 +184,9 @@ def _any_value(value: Any, field: str, timezone: tzinfo, *, is_time: bool, depth
     if kind is bool or value is None:
         return value
     if kind is int:
-        return _whole_number(value)
+        return whole_number(value)
     if kind is Decimal or kind is float:
-        return _decimal_number(value)
+        return decimal_number(value)
     if kind is list:
         if len(value) > MAX_ARRAY_ITEMS:
             _refuse_array(field)

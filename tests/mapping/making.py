@@ -5,6 +5,7 @@ from decimal import Decimal
 import msgspec
 
 from target_mixpanel.mapping.events import compile_events
+from target_mixpanel.mapping.paths import taker
 from target_mixpanel.mapping.shape import StreamShape
 from target_mixpanel.spec_parser import parse_streams
 
@@ -21,6 +22,8 @@ ORDER = {"id": 7, "created_at": "2026-09-01T10:00:00Z", "amount": Decimal("9.50"
 
 decode = msgspec.json.Decoder(float_hook=Decimal).decode
 """Decode as the reader does."""
+
+encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 def open_columns(*names):
@@ -45,6 +48,12 @@ def plan_of(mapping=None, shape=None, **more):
     return compile_events(spec_of(mapping, **more), shape or shape_of())
 
 
+def event_of(plan, record):
+    """Return one record's event, as Mixpanel gets it."""
+    event = plan.map(taker(plan.slots)(record), NOW_MS)
+    return decode(encode(event.content))
+
+
 def properties_of(record=None, mapping=None, shape=None, **more):
     """Return what one record's event has for properties."""
-    return plan_of(mapping, shape, **more).map(record or ORDER, NOW_MS)["properties"]
+    return event_of(plan_of(mapping, shape, **more), record or ORDER)["properties"]

@@ -8,9 +8,9 @@ import pytest
 from target_mixpanel.errors import SettingsError, StreamSchemaError
 from target_mixpanel.mapping.flaws import UnmappableError
 from tests.mapping.making import (
-    NOW_MS,
     ORDER,
     ORDERS,
+    event_of,
     open_columns,
     plan_of,
     properties_of,
@@ -39,7 +39,7 @@ def message(kind=StreamSchemaError, *args, **more):
 
 
 def test_an_event_has_exactly_these_parts():
-    event = plan_of().map(ORDER, NOW_MS)
+    event = event_of(plan_of(), ORDER)
 
     assert event == {
         "event": "orders",
@@ -71,7 +71,7 @@ def test_an_event_is_named(mapping, expected):
     shape = shape_of({**ORDERS, "kind": {}, "none": {}})
     record = {**ORDER, "kind": "Refund", "none": None}
 
-    assert expected == plan_of(mapping, shape).map(record, NOW_MS)["event"]
+    assert expected == event_of(plan_of(mapping, shape), record)["event"]
 
 
 @pytest.mark.parametrize("name", [None, "", " \t", 5, True, ["Sale"], {"a": 1}])

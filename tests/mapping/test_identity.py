@@ -12,6 +12,7 @@ from target_mixpanel.errors import StreamSchemaError
 from target_mixpanel.limits import RESERVED_IDS
 from target_mixpanel.mapping.flaws import UnmappableError
 from target_mixpanel.mapping.identity import id_text
+from target_mixpanel.mapping.paths import taker
 from tests.mapping.making import ORDER, decode, open_columns, plan_of, properties_of, shape_of
 
 IDS = {"distinct_id", "$user_id", "$device_id"}
@@ -32,7 +33,7 @@ TIMES = st.builds("2026-09-01T10:00:00.{}Z".format, st.text(string.digits, min_s
 def insert_id(record, mapping=None, shape=None, **more):
     """Return the $insert_id alone, of records that need nothing else."""
     plan = plan_of({"time": {"value": 1_700_000_000}, "distinct_id": {"value": ""}}, shape, **more)
-    return plan.read_insert_id(record, "orders")
+    return plan.read_insert_id(taker(plan.slots)(record), "orders")
 
 
 def refusal(call, *args, **more):

@@ -1,0 +1,360 @@
+"""The fast way gives what the careful way gives, or leaves the record to it."""
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+
+from target_mixpanel.errors import TargetMixpanelError
+from target_mixpanel.pipeline import Refused, StreamPipeline, TimeWindow
+from target_mixpanel.reader import _decode as decode_line
+from tests.mapping.making import NOW_MS, shape_of, spec_of
+from tests.mapping.test_pipeline import IDENTITIES, IDS, JSON, KEYS, MAPPINGS, NAMES, TIMES
+
+TEXT = {"type": ["null", "string"]}
+NUMBER = {"type": ["number", "null"]}
+TIME = {"type": ["string", "null"], "format": "date-time"}
+GEO = {"type": ["object", "null"], "properties": {"lat": NUMBER, "name": TEXT}}
+ADDRESS = {"type": ["null", "object"], "properties": {"city": TEXT, "geo": GEO, "extra": {}}}
+ANYTHING = st.sampled_from(
+    [
+        {},
+        True,
+        False,
+        TEXT,
+        TIME,
+        NUMBER,
+        ADDRESS,
+        {"type": "string", "format": "date"},
+        {"type": "string", "maxLength": 3},
+        {"type": "string", "minLength": 2, "title": "no matter"},
+        {"type": "string", "pattern": "^a"},
+        {"type": "integer"},
+        {"type": ["integer", "null"], "minimum": -5, "maximum": 5},
+        {"type": "integer", "minimum": 0.5},
+        {"type": "number"},
+        {"type": ["integer", "number"]},
+        {"type": "number", "maximum": 10},
+        {"type": ["number", "string", "null"]},
+        {"type": ["integer", "string", "boolean", "null"]},
+        {"type": "boolean"},
+        {"type": "null"},
+        {"type": "object"},
+        {"type": ["object", "array", "string", "null"]},
+        {"type": "object", "properties": {"city": TEXT}, "additionalProperties": False},
+        {"type": "object", "properties": {"geo": TEXT}, "required": ["city"]},
+        {"type": "object", "additionalProperties": {"type": "string"}},
+        {"type": "array"},
+        {"type": ["array", "null"], "items": {"type": "string"}},
+        {"type": "array", "items": {"type": "number"}},
+        {"type": "array", "items": {"type": "integer"}},
+        {"type": "array", "items": ADDRESS},
+        {"type": "array", "items": {"type": "string"}, "maxItems": 1},
+        {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "null"}]},
+        {"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 3}]},
+        {"anyOf": [{"type": "number"}, {"type": "string", "maxLength": 2}]},
+        {"enum": [5, "x"]},
+        {"const": 1},
+        {"$ref": "#/definitions/text"},
+        {"type": "string", "description": "says nothing", "x-custom": 7},
+        {"not": {"type": "string"}},
+    ]
+)
+SPELLED_NUMBERS = st.sampled_from(
+    [
+        *("0", "-0", "0.0", "-0.0", "-0.5", "1.50", "1e2", "1E400", "5.0", "1e-400"),
+        *("12345678.1234567", "123456789.1234567", "0.1234567890123456789"),
+        *("9007199254740993", "-9007199254740992", "100000000000", "1" * 20),
+        "0." + "0" * 20 + "1",
+    ]
+).map(lambda text: msgspec.Raw(text.encode()))
+VALUES = st.recursive(
+    JSON
+    | SPELLED_NUMBERS
+    | TIMES
+    | st.sampled_from(["", "\u2028", "😀", "2026-09-01T10:00:00+00:00"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.fixed_dictionaries({}, optional={"city": inner, "geo": inner, "lat": inner})
+        | st.just(["x"] * 255)
+    ),
+    max_leaves=6,
+)
+PATHS = st.fixed_dictionaries(
+    {},
+    optional={
+        "City": st.sampled_from(["a.city", {"column": "a.city", "default": "none"}]),
+        "Lat": st.just("a.geo.lat"),
+        "Whole": st.sampled_from(["a", {"column": "a", "hash": True}]),
+        "B": st.sampled_from([["b.c"], {"column": ["b.c"], "default": 0}]),
+        'odd "name"': st.just("id"),
+    },
+)
+encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+def pipelines(mappings, shape, window=None):
+    return StreamPipeline(
+        [spec_of(each) for each in mappings], shape, window, clock=lambda: NOW_MS / 1_000
+    )
+
+
+def line_of(record, *, stream="orders", **more):
+    return encode({"type": "RECORD", "stream": stream, "record": record, **more})
+
+
+def same(value):
+    """Return decoded JSON such that equal numbers are equal, however they are spelled."""
+    if isinstance(value, dict):
+        return {name: same(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [same(item) for item in value]
+    if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
+        return ("number", Decimal(value))
+    return value
+
+
+def events_of(rows):
+    read = msgspec.json.Decoder(float_hook=Decimal).decode
+    return [(row.destination, row.insert_id, same(read(row.body))) for row in rows]
+
+
+def check(pipeline, line):
+    """Compare both ways; return what the fast one said."""
+    fast = pipeline.run_line(line)
+    if fast is None:
+        return None
+    careful = pipeline.run(decode_line(line).record)
+
+    assert not isinstance(careful, Refused), careful
+    assert events_of(careful) == events_of(fast)
+    return fast
+
+
+MOMENTS = TIMES | st.datetimes().map(lambda moment: moment.isoformat() + "+00:00")
+MOMENTS_OF_NOW = st.integers(63_072_000, NOW_MS // 1_000).map(
+    lambda seconds: datetime.fromtimestamp(seconds, UTC).isoformat()
+)
+FITTING = st.sampled_from(
+    [
+        (TEXT, st.none() | st.text(max_size=8) | MOMENTS),
+        (TIME, st.none() | MOMENTS),
+        ({"type": "string", "maxLength": 3}, st.text(max_size=4)),
+        ({"type": "integer"}, st.integers()),
+        ({"type": ["integer", "null"], "minimum": -5, "maximum": 5}, st.integers(-7, 7)),
+        (NUMBER, st.none() | SPELLED_NUMBERS | st.decimals(allow_nan=False, allow_infinity=False)),
+        ({"type": "boolean"}, st.booleans()),
+        (ADDRESS, VALUES | st.fixed_dictionaries({}, optional={"city": st.text(), "extra": JSON})),
+        ({"type": ["array", "null"], "items": {"type": "string"}}, st.lists(st.text(max_size=3))),
+        ({"type": ["object", "array", "string", "null"]}, VALUES),
+        ({"type": "object", "properties": {"geo": TEXT}, "required": ["city"]}, VALUES),
+        ({}, VALUES),
+    ],
+)
+
+
+@st.composite
+def columns_and_record(draw):
+    """Return a stream's columns, and a record most of whose values are what its columns say."""
+    often = st.sampled_from([True] * 30 + [False])
+    columns, record = {"user": {}, "device": {}}, {"user": "u" if draw(often) else draw(IDS)}
+    for name in ("id", "at", "any", "a", "b.c", *draw(st.lists(NAMES, max_size=2, unique=True))):
+        column, values = draw(FITTING)
+        columns[name] = column if draw(often) else draw(ANYTHING)
+        if draw(st.integers(0, 8)):
+            record[name] = draw(values if draw(often) else VALUES)
+    if draw(often):
+        columns |= {"id": {"type": "integer"}, "at": TIME}
+        record |= {"id": draw(st.integers(1, 9)), "at": draw(MOMENTS_OF_NOW)}
+    return columns, record
+
+
+@settings(max_examples=1_500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    made=columns_and_record(),
+    unknown=st.fixed_dictionaries({}, optional={"unknown": VALUES}),
+    mapping=MAPPINGS,
+    properties=st.none() | PATHS,
+    identity=IDENTITIES,
+    key=st.just(("id",)) | KEYS,
+    is_schema_enforced=st.booleans(),
+    root=st.sampled_from(
+        [
+            *([{}] * 20),
+            {"additionalProperties": True},
+            {"additionalProperties": False},
+            {"required": ["any"]},
+            {"minProperties": 2},
+            {"type": ["object", "null"]},
+        ]
+    ),
+)
+def test_both_ways_give_the_same_rows(
+    made, unknown, mapping, properties, identity, key, is_schema_enforced, root
+):
+    """The careful way decides; the fast way may only leave a record to it."""
+    columns, record = made
+    root = {"definitions": {"text": TEXT}} | root
+    shape = shape_of(
+        columns, key, is_schema_enforced=is_schema_enforced, hash_key=b"k", schema=root
+    )
+    mapping = {**mapping, **identity, "time": "at"}
+    if properties:
+        mapping["properties"] = properties
+    try:
+        pipeline = pipelines([mapping], shape)
+    except TargetMixpanelError:  # the mapping and the schema do not fit: said before any record
+        event("no pipeline")
+        return
+    rows = check(pipeline, line_of(record | unknown))
+    event("no fast way" if not pipeline.has_fast_path else "left" if rows is None else "fast")
+
+
+PLAIN = {
+    "id": {"type": "integer"},
+    "created_at": TIME,
+    "user": TEXT,
+    "amount": NUMBER,
+    "count": {"type": ["integer", "null"], "minimum": 0},
+    "is_gift": {"type": ["boolean", "null"]},
+    "tags": {"type": ["array", "null"], "items": {"type": "string"}},
+    "paid_at": TIME,
+    "day": {"type": ["string", "null"], "format": "date"},
+    "address": ADDRESS,
+    "note": {"type": ["string", "null"], "maxLength": 50},
+}
+ORDER = {
+    "id": 7,
+    "created_at": "2026-09-01T10:00:00.123456+00:00",
+    "user": "u-é",
+    "amount": msgspec.Raw(b"9.50"),
+    "count": 3,
+    "is_gift": True,
+    "tags": ["a", "b"],
+    "paid_at": "2026-09-01T12:00:00+02:00",
+    "day": "2026-09-01T00:00:00",
+    "address": {"city": "Berlin", "geo": {"lat": 52.5, "name": None}, "more": [1]},
+    "note": None,
+}
+
+
+@pytest.mark.parametrize(
+    "mapping",
+    [
+        pytest.param({}, id="all"),
+        pytest.param({"properties": ["amount", "tags"]}, id="listed"),
+        pytest.param({"properties": {"Amount": "amount", "Paid": "paid_at"}}, id="renamed"),
+        pytest.param({"properties": {"City": "address.city", "L": "address.geo.lat"}}, id="paths"),
+        pytest.param({"properties": {"Note": {"column": "note", "default": "-"}}}, id="default"),
+        pytest.param({"properties": {"Source": {"value": {"a": [1]}}}}, id="constant"),
+        pytest.param({"properties": {"User": {"column": "user", "hash": True}}}, id="hashed-text"),
+        pytest.param({"properties": {"A": {"column": "amount", "hash": True}}}, id="hashed-number"),
+        pytest.param({"event": None, "event_from": "day"}, id="event-from-a-column"),
+        pytest.param({"ip": "note"}, id="ip"),
+        pytest.param({"insert_id": ["id", "created_at"]}, id="key-with-a-time"),
+        pytest.param({"insert_id": "count"}, id="verbatim-id"),
+        pytest.param({"insert_id": ["amount"]}, id="key-of-a-number"),
+        pytest.param({"distinct_id": "amount"}, id="number-as-id"),
+        pytest.param({"distinct_id": None, "user_id": "user", "device_id": "day"}, id="simplified"),
+        pytest.param({"properties": {'a "quoted" name': "amount"}}, id="name-no-struct-has"),
+        pytest.param({"time": {"value": "2026-09-01"}}, id="constant-time"),
+    ],
+)
+@pytest.mark.parametrize("is_schema_enforced", [True, False])
+def test_every_feature_of_a_mapping_has_a_fast_way(mapping, is_schema_enforced):
+    shape = shape_of(PLAIN, hash_key=b"key", is_schema_enforced=is_schema_enforced)
+    pipeline = pipelines([{"event": "Order Placed", **mapping}], shape)
+
+    assert check(pipeline, line_of(ORDER)) is not None
+    # Where an object on the way, or all else, is null.
+    nothing = dict.fromkeys(ORDER) | {name: ORDER[name] for name in ("id", "created_at", "user")}
+    if not mapping.keys() & {"event_from", "insert_id", "distinct_id"}:
+        assert check(pipeline, line_of(nothing)) is not None
+
+
+def test_several_destinations_have_a_fast_way_together():
+    shape = shape_of(PLAIN)
+    window = TimeWindow(since_ms=NOW_MS - 10**10)
+    mappings = [{"event": "A", "time": {"value": "2020-01-01"}}, {"event": "B"}, {"event": "C"}]
+    rows = check(pipelines(mappings, shape, window), line_of(ORDER))
+
+    assert [row.destination for row in rows] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("change", "schema"),
+    [
+        pytest.param({"id": "seven"}, {}, id="wrong-type"),
+        pytest.param({"id": None}, {}, id="null-where-none-may-be"),
+        pytest.param({"count": -1}, {}, id="too-small"),
+        pytest.param({"count": 2**60}, {}, id="larger-than-a-double-holds"),
+        pytest.param({"note": "x" * 51}, {}, id="too-long"),
+        pytest.param({"tags": ["x"] * 255}, {}, id="more-items-than-mixpanel-takes"),
+        pytest.param({"amount": "9.50"}, {}, id="text-for-number"),
+        pytest.param({"amount": True}, {}, id="boolean-for-number"),
+        pytest.param({"user": None}, {}, id="no-user"),
+        pytest.param({"user": "anonymous"}, {}, id="reserved-id"),
+        pytest.param({"created_at": "soon"}, {}, id="no-time"),
+        pytest.param({"created_at": "2099-01-01"}, {}, id="in-the-future"),
+        pytest.param({"more": 1}, {"additionalProperties": False}, id="one-column-too-many"),
+        pytest.param({"address": {"geo": 5}}, {}, id="wrong-type-below"),
+        pytest.param({"count": msgspec.Raw(b"3.0")}, {}, id="integer-in-another-spelling"),
+    ],
+)
+def test_what_is_not_as_expected_is_left_to_the_careful_way(change, schema):
+    pipeline = pipelines([{}], shape_of(PLAIN, schema=schema))
+
+    assert pipeline.run_line(line_of(ORDER)) is not None
+    assert pipeline.run_line(line_of(ORDER | change)) is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param(line_of(ORDER, stream="users"), id="another-stream"),
+        pytest.param(line_of(ORDER).replace(b'"RECORD"', b'"STATE"'), id="another-type"),
+        pytest.param(line_of(ORDER)[:-1], id="cut-off"),
+        pytest.param(line_of(ORDER) + b"x", id="more-behind-it"),
+        pytest.param(
+            line_of({**ORDER, "x": "\u00e9"}).replace("é".encode(), b"\xff"), id="not-utf-8"
+        ),
+        pytest.param(line_of({**ORDER, "x": 1}).replace(b'"x":1', b'"x":NaN'), id="not-json"),
+        pytest.param(
+            line_of(ORDER).replace(b'"record":{', b'"record":{"id":"seven"},"record":{'), id="twice"
+        ),
+    ],
+)
+def test_a_line_that_is_no_such_record_is_left_to_the_careful_way(line):
+    assert pipelines([{}], shape_of(PLAIN)).run_line(line) is None
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "string", "pattern": "a"},
+        {"enum": [1]},
+        {"$ref": "#/definitions/text"},
+        {"oneOf": [{"type": "string"}]},
+        {"type": "number", "multipleOf": 0.01},
+        {"type": "object", "minProperties": 1},
+        {"type": "array", "uniqueItems": True},
+        False,
+    ],
+    ids=json.dumps,
+)
+def test_a_schema_that_says_more_than_types_has_no_fast_way(schema):
+    pipeline = pipelines(
+        [{}], shape_of({**PLAIN, "x": schema}, schema={"definitions": {"text": TEXT}})
+    )
+
+    assert not pipeline.has_fast_path
+    assert pipeline.run_line(line_of(ORDER)) is None
+
+
+def test_a_whole_record_as_key_has_no_fast_way():
+    """Every column counts in its $insert_id, and none may be skipped."""
+    assert not pipelines([{}], shape_of(PLAIN, key=())).has_fast_path
