@@ -77,6 +77,7 @@ class Loader:
         self._streams: dict[str, Stream] = {}
         self._resources = ExitStack()
         self._server_clock = ServerClock()
+        self.look_at_the_clock()
         self._size_limit = SizeLimit(settings.batch_size_bytes)
         self._gate = Gate(
             settings.max_parallel_requests,
@@ -147,9 +148,13 @@ class Loader:
             for stream in self._streams.values():
                 stream.fail_if_rejected()
 
-    def server_time(self) -> float:
-        """Return the time at Mixpanel, in seconds since the epoch."""
-        return self._server_clock.now()
+    def now_ms(self) -> int:
+        """Return the time at Mixpanel, in ms since the epoch, as of the last look."""
+        return self._now_ms
+
+    def look_at_the_clock(self) -> None:
+        """Take note of Mixpanel's time; to be called when input has come, not for each record."""
+        self._now_ms = int(self._server_clock.now() * 1_000)
 
     def release(self) -> None:
         """Write the newest STATE that has become safe, if there is one."""
@@ -166,6 +171,7 @@ class Loader:
             self._settle(batch)
         else:
             self._outbox.submit(batch)
+            self.look_at_the_clock()  # there may have been no room for long
 
     def builder(self, epoch: Epoch) -> BatchBuilder:
         """Return a collector of the rows that one of *epoch*'s mappings makes."""

@@ -62,7 +62,7 @@ class StreamPipeline:
         shape: StreamShape,
         window: TimeWindow | None = None,
         *,
-        clock: Callable[[], float] = time.time,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         """
         Compile *specs* against *shape*.
@@ -71,7 +71,8 @@ class StreamPipeline:
             specs: The stream's mappings, one for each destination.
             shape: The stream's schema and key.
             window: Which events to load.
-            clock: Seconds since the epoch; tells what lies in the future.
+            now_ms: Mixpanel's time, in ms since the epoch; tells what lies in the future. Asked
+                for each record.
 
         Raises:
             StreamSchemaError: The mappings and the schema do not fit.
@@ -83,9 +84,7 @@ class StreamPipeline:
         self._fast_path = _fast_path(shape, plans)
         self._key_properties = shape.key_properties
         self._window = None if window in {None, TimeWindow()} else window
-        self._clock = clock
-        self._now_ms = 0
-        self.look_at_the_clock()
+        self._now_ms = now_ms
         self.is_ahead = False
         """Whether a row's time lay ahead of the clock, by less than Mixpanel refuses."""
 
@@ -93,10 +92,6 @@ class StreamPipeline:
     def left_out(self) -> tuple[str, ...]:
         """Columns that a "*" does not take though nobody excluded them."""
         return tuple(dict.fromkeys(name for plan, *_ in self._plans for name in plan.left_out))
-
-    def look_at_the_clock(self) -> None:
-        """Take note of the time: a look for every record would cost as much as its $insert_id."""
-        self._now_ms = int(self._clock() * 1_000)
 
     @property
     def has_fast_path(self) -> bool:
@@ -113,16 +108,17 @@ class StreamPipeline:
         if fast_path is None:
             return None
         rows: list[Mapped] = []
+        now_ms = self._now_ms()
         try:
             record = fast_path.decode(line)
             for destination, make_event in enumerate(fast_path.makers):
-                event = make_event(record, self._now_ms)
+                event = make_event(record, now_ms)
                 if self._window is not None and not self._window.holds(event.time_ms):
                     continue
                 body = _encode(event.content)
                 if row_flaw(event.name, body) is not None:
                     return None
-                if event.time_ms > self._now_ms:
+                if event.time_ms > now_ms:
                     self.is_ahead = True
                 rows.append(Mapped(destination, body, event.insert_id))
         except CLOSER_LOOK:
@@ -157,12 +153,13 @@ class StreamPipeline:
     ) -> Mapped | Refused | None:
         """Return a record's row for one destination; None if it is filtered there."""
         insert_id: str | None = None
+        now_ms = self._now_ms()
         try:
-            event = plan.map(values, self._now_ms)
+            event = plan.map(values, now_ms)
             if self._window is not None and not self._window.holds(event.time_ms):
                 return None
             insert_id = event.insert_id
-            if event.time_ms > self._now_ms:
+            if event.time_ms > now_ms:
                 self.is_ahead = True
             body = _encode(event.content)
         except UnmappableError as error:

@@ -74,6 +74,7 @@ class SingerBytesReader(GenericSingerReader[bytes]):
         stop: Stop,
         on_idle: Callable[[], float | None],
         on_unknown: Callable[[str], None],
+        on_input: Callable[[], None] = lambda: None,
     ) -> None:
         """
         Args:
@@ -81,10 +82,12 @@ class SingerBytesReader(GenericSingerReader[bytes]):
             on_idle: Called before each wait for input; returns after how many seconds it wants
                 to be called again at the latest.
             on_unknown: Called with the type of each message that nobody knows.
+            on_input: Called when input has come, before its messages are taken.
         """
         super().__init__()
         self._stop = stop
         self._on_idle = on_idle
+        self._on_input = on_input
         self._on_unknown = on_unknown
         self.lanes: dict[bytes, Lane] = {}
         """Who takes lines that begin so. A beginning is only a guess: a lane may say no."""
@@ -229,6 +232,7 @@ class SingerBytesReader(GenericSingerReader[bytes]):
         parts: list[bytes] = []
         size = 0
         for block in _blocks(source, self._stop, self._on_idle):
+            self._on_input()
             head, found, rest = block.partition(b"\n")
             parts.append(head)
             size += len(head)

@@ -49,8 +49,8 @@ class Run(Protocol):
     def release(self) -> None:
         """Write the newest STATE that has become safe, if there is one."""
 
-    def server_time(self) -> float:
-        """Return the time at Mixpanel, in seconds since the epoch."""
+    def now_ms(self) -> int:
+        """Return the time at Mixpanel, in ms since the epoch, as of the last look."""
 
 
 class Epoch(msgspec.Struct, eq=False):
@@ -96,7 +96,6 @@ class Stream:
                 self._epochs.pop(next(iter(self._epochs)))
             self._epochs[schema_line] = self._compile(schema, key_properties, schema_line)
         self._epoch = self._epochs[schema_line]
-        self._look_at_the_clock()
 
     def load(self, values: JsonObject, line: bytes) -> None:
         """
@@ -143,11 +142,7 @@ class Stream:
         for row in mapped:
             full = builders[row.destination].add(Row(row.body, row.insert_id, record))
             if full is not None:
-                self._send(full)
-
-    def _send(self, batch: Batch) -> None:
-        self._run.submit(batch)
-        self._look_at_the_clock()  # there may not have been room for long
+                self._run.submit(full)
 
     def refuse(self, line: bytes, flaw: Flaw) -> None:
         """Take a record that could not even be read."""
@@ -162,7 +157,6 @@ class Stream:
     def send_due(self, now: float) -> float | None:
         """Send the batches that are old enough; return the seconds until the next one is."""
         self._warn_of_the_future()
-        self._look_at_the_clock()
         waits: list[float] = []
         for builder in self._epoch.builders:
             if builder.due_at is not None and builder.due_at <= now:
@@ -228,11 +222,7 @@ class Stream:
     def _submit(self, builder: BatchBuilder) -> None:
         batch = builder.take()
         if batch is not None:
-            self._send(batch)
-
-    def _look_at_the_clock(self) -> None:
-        if self._epoch.pipeline is not None:
-            self._epoch.pipeline.look_at_the_clock()
+            self._run.submit(batch)
 
     def _compile(
         self,
@@ -259,7 +249,7 @@ class Stream:
             hash_key=None if settings.hash_key is None else settings.hash_key.encode(),
         )
         window = TimeWindow(settings.since_ms, settings.until_ms)
-        pipeline = StreamPipeline(specs, shape, window, clock=self._run.server_time)
+        pipeline = StreamPipeline(specs, shape, window, now_ms=self._run.now_ms)
         if pipeline.left_out:
             logger.info(
                 '%s: "*" leaves out %s; name what you need under properties',

@@ -106,7 +106,12 @@ class TargetMixpanel(Target):
         """The SCHEMA message that is being taken, as it came."""
         self._redactor = Redactor(forms_of(self.settings.secrets(), self.settings.credentials))
         self._stop = Stop(self.settings.shutdown_timeout_seconds)
-        self._reader = SingerBytesReader(self._stop, self._on_idle, self._ignore)
+        self._reader = SingerBytesReader(
+            self._stop,
+            self._on_idle,
+            self._ignore,
+            self._on_input,
+        )
         self.message_reader = message_reader or self._reader
         self._resources = ExitStack()
         self._resources.callback(self._stop.close)
@@ -143,6 +148,9 @@ class TargetMixpanel(Target):
     def _on_idle(self) -> float | None:
         self._progress.update()
         return self.loader.tick()
+
+    def _on_input(self) -> None:
+        self.loader.look_at_the_clock()
 
     def _ignore(self, kind: str) -> None:
         ignored = self.loader.summary.ignored_messages

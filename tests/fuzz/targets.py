@@ -193,7 +193,7 @@ def check_mapping(
         try:
             mappings = parse_streams({"orders": mapping})
             pipelines = [
-                StreamPipeline(specs_for("orders", mappings), shape, clock=lambda: NOW_S)
+                StreamPipeline(specs_for("orders", mappings), shape, now_ms=lambda: NOW_S * 1_000)
                 for _ in range(2)
             ]
         except (SettingsError, StreamSchemaError) as error:

@@ -99,7 +99,7 @@ encode = msgspec.json.Encoder(decimal_format="number").encode
 
 def pipelines(mappings, shape, window=None):
     return StreamPipeline(
-        [spec_of(each) for each in mappings], shape, window, clock=lambda: NOW_MS / 1_000
+        [spec_of(each) for each in mappings], shape, window, now_ms=lambda: NOW_MS
     )
 
 
@@ -276,6 +276,19 @@ def test_every_feature_of_a_mapping_has_a_fast_way(mapping, is_schema_enforced):
         assert check(pipeline, line_of(nothing)) is not None
 
 
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        *("0", "-0", "-0.0", "1.50", "1e2", "12345678.1234567", "123456789012345"),
+        *("123456789.1234567", "0.1234567890123456789", "1" * 20, "1e-400", "1E400"),
+    ],
+)
+def test_a_number_keeps_its_value_to_the_last_digit(spelled):
+    pipeline = pipelines([{}], shape_of(PLAIN))
+
+    assert check(pipeline, line_of(ORDER | {"amount": msgspec.Raw(spelled.encode())})) is not None
+
+
 def test_several_destinations_have_a_fast_way_together():
     shape = shape_of(PLAIN)
     window = TimeWindow(since_ms=NOW_MS - 10**10)
@@ -353,6 +366,12 @@ def test_a_schema_that_says_more_than_types_has_no_fast_way(schema):
 
     assert not pipeline.has_fast_path
     assert pipeline.run_line(line_of(ORDER)) is None
+
+
+@pytest.mark.parametrize("more", [{"minProperties": 1}, {"type": "object", "if": {}}, {"not": {}}])
+def test_a_record_of_which_more_is_said_has_no_fast_way(more):
+    assert pipelines([{}], shape_of(PLAIN)).has_fast_path
+    assert not pipelines([{}], shape_of(PLAIN, schema={**more, "then": {}})).has_fast_path
 
 
 def test_a_whole_record_as_key_has_no_fast_way():

@@ -89,7 +89,7 @@ def pipeline_of(mapping=None, shape=None, window=None, **more):
         [spec_of(each, **more) for each in specs],
         shape or shape_of(),
         window,
-        clock=lambda: NOW_S,
+        now_ms=lambda: NOW_MS,
     )
 
 
