@@ -32,7 +32,8 @@ th, td { padding: .35rem .8rem; border-top: 1px solid var(--line); text-align: l
 th { color: var(--faint); font-size: .8rem; font-weight: 600; }
 td { font-variant-numeric: tabular-nums; }
 th.n, td.n { text-align: right; white-space: nowrap; }
-td:first-child { min-width: 8rem; }
+th { overflow-wrap: break-word; }
+td:first-child { min-width: 6.5rem; }
 td.code { font: .8rem/1.5 ui-monospace, monospace; }
 th small { display: block; font-weight: 400; color: var(--accent); }
 .none { color: var(--faint); font-style: italic; }
