@@ -29,12 +29,15 @@ HELP: Final = {
     "lenient_rows": "rows that break a rule, with strict=0: keep or drop",
     "failed_id_key": "key in failed_records: insert_id or $insert_id",
     "profile_success": "/engage answers 1 if all, or any, updates were valid",
+    "failed_profiles": "valid updates beside an invalid one: apply or drop",
     "profiles_accept_gzip": "true: /engage and /groups take gzip, against the documentation",
     "events_per_second": "rows a second, averaged over the window; none lifts it",
     "bytes_per_minute": "uncompressed bytes a minute; none lifts it",
     "rate_window_s": "the rolling window of both, in seconds",
+    "max_table_bytes": "uncompressed bytes of one lookup table",
+    "max_table_rows": "rows of all lookup tables together",
     "max_table_calls": "replacements of lookup tables in 24 hours",
-    "keep_rows": "keep this many of the newest events; 0 only counts; none keeps all",
+    "keep_rows": "keep this many of the newest events and updates; 0 only counts; none keeps all",
     "keep_alive_s": "close a connection that is idle for so many seconds",
 }
 """A flag for every setting but lookup_tables, which has its own."""

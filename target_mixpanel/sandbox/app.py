@@ -15,7 +15,6 @@ from target_mixpanel.sandbox.ingestion import Endpoint, ingestion, query
 from target_mixpanel.sandbox.lookup_tables import list_tables, replace_table
 from target_mixpanel.sandbox.page import page_routes
 from target_mixpanel.sandbox.raw_export import export_events
-from target_mixpanel.sandbox.settings import MAX_TABLE_BYTES
 from target_mixpanel.sandbox.update_profiles import update_groups, update_users
 
 if TYPE_CHECKING:
@@ -31,7 +30,8 @@ def make_app(project: Project) -> ASGIApp:
 
     def route(path: str, method: str, endpoint: Endpoint) -> Route:
         is_table = path.startswith("/lookup-tables")
-        max_bytes = MAX_TABLE_BYTES if is_table else project.settings.max_request_bytes
+        settings = project.settings
+        max_bytes = settings.max_table_bytes if is_table else settings.max_request_bytes
         handler = ingestion(project, endpoint, max_wire_bytes=max_bytes)
         return Route(path, handler, methods=[method])
 

@@ -37,6 +37,14 @@ CHAOS: Final[dict[str, FaultSpec]] = {
 }
 """The kinds of random faults; each one is retried by a careful client."""
 
+NO_SUCCESS: Final[dict[str, FaultSpec]] = {
+    "zero": FaultSpec(body="0"),
+    "status_0": FaultSpec(body={"status": 0, "error": "scripted"}),
+}
+"""How /engage and /groups say, with status 200, that an update is invalid: no retry helps."""
+
+_KINDS: Final = {**CHAOS, **NO_SUCCESS}
+
 
 class ChaosSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
@@ -44,12 +52,14 @@ class ChaosSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     Attributes:
         rate: Share of requests that meet one; 0 ends it.
-        kinds: Names in CHAOS.
+        kinds: Names in CHAOS, which is the default, or in NO_SUCCESS.
+        path: Only requests whose path starts with this meet one.
     """
 
     rate: Annotated[float, msgspec.Meta(ge=0, le=1)]
     seed: int = 0
     kinds: tuple[str, ...] = tuple(CHAOS)
+    path: str = "/"
 
 
 class _Queued:
@@ -94,8 +104,8 @@ class FaultScript:
         Raises:
             ValueError: A kind is not known.
         """
-        if unknown := set(chaos.kinds) - set(CHAOS):
-            raise ValueError(f"unknown kinds {sorted(unknown)}; there are {sorted(CHAOS)}")
+        if unknown := set(chaos.kinds) - set(_KINDS):
+            raise ValueError(f"unknown kinds {sorted(unknown)}; there are {sorted(_KINDS)}")
         with self._lock:
             self._chaos = chaos
             self._random = random.Random(chaos.seed)  # noqa: S311 - repeatable, not secret
@@ -109,9 +119,14 @@ class FaultScript:
                     if queued.left == 0:
                         self._queue.remove(queued)
                     return queued.fault
-            if self._chaos.kinds and self._random.random() < self._chaos.rate:
-                return compile_fault(CHAOS[self._random.choice(self._chaos.kinds)])
+            return self._random_fault(path)
+
+    def _random_fault(self, path: str) -> Fault:
+        chaos = self._chaos
+        is_met = path.startswith(chaos.path) and self._random.random() < chaos.rate
+        if not is_met or not chaos.kinds:
             return NO_FAULT
+        return compile_fault(_KINDS[self._random.choice(chaos.kinds)])
 
     def pending(self) -> list[dict[str, Any]]:
         with self._lock:

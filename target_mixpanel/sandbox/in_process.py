@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -14,12 +15,15 @@ from target_mixpanel.sandbox.project import Project
 from target_mixpanel.sandbox.server import LOOPBACK, Server, listen
 from target_mixpanel.sandbox.settings import SandboxSettings
 from target_mixpanel.sandbox.summary import Summary, summarise
+from target_mixpanel.sandbox.table_values import typed_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from target_mixpanel.sandbox.profiles import ProfileId, Properties
     from target_mixpanel.sandbox.request_log import LoggedRequest
+    from target_mixpanel.sandbox.table_store import LookupTable
+    from target_mixpanel.sandbox.table_values import Value
 
 START_TIMEOUT_S: Final = 10.0
 """A start takes milliseconds; after this the thread has died."""
@@ -91,6 +95,31 @@ class Sandbox:
     def raw(self, event: str | None = None) -> list[dict[str, Any]]:
         """Every accepted event, in order of arrival."""
         return [msgspec.json.decode(line) for line in self.project.events.raw(event)]
+
+    def user_updates(self) -> list[dict[str, Any]]:
+        """Every update that was applied to a user, in order of arrival."""
+        return [msgspec.json.decode(line) for line in self.project.users.updates()]
+
+    def group_updates(self) -> list[dict[str, Any]]:
+        """Every update that was applied to a group, in order of arrival."""
+        return [msgspec.json.decode(line) for line in self.project.groups.updates()]
+
+    def table_rows(
+        self, table_id: str | None = None, *, limit: int = sys.maxsize, start: int = 0
+    ) -> list[dict[str, Value | None]]:
+        """
+        The rows of a lookup table with typed values; None is undefined.
+
+        Raises:
+            KeyError: There is no such table.
+        """
+        table = self.tables[next(iter(self.tables)) if table_id is None else table_id]
+        return typed_rows(table, limit, start=start)
+
+    @property
+    def tables(self) -> dict[str, LookupTable]:
+        """The lookup tables by id."""
+        return {table.id: table for table in self.project.tables.all()}
 
     @property
     def requests(self) -> list[LoggedRequest]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import io
+import re
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -11,10 +11,11 @@ import msgspec
 from target_mixpanel.sandbox.answers import Answer, RequestRefusedError, as_json
 from target_mixpanel.sandbox.bodies import unpack
 from target_mixpanel.sandbox.credentials import require_service_account
-from target_mixpanel.sandbox.settings import MAX_TABLE_BYTES
-from target_mixpanel.sandbox.table_store import LookupTable
+from target_mixpanel.sandbox.table_store import LookupTable, read_csv
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from target_mixpanel.sandbox.answers import Incoming
     from target_mixpanel.sandbox.project import Project
 
@@ -27,12 +28,21 @@ MIN_COLUMNS: Final = 2
 BLANK_KEY: Final = "primary key is required and cannot be blank"
 WRONG_WIDTH: Final = "invalid row: wrong number of fields"
 
+_QUOTED_RIGHT: Final = re.compile(rb"""(?:(?:"(?:[^"]++|"")*+"|[^",\r\n]*+)(?:,|\r\n?|\n|\Z))*+""")
+"""A quote encloses a value or is doubled in one: RFC 4180 insists, Python's reader does not."""
+
 
 class FailedRow(msgspec.Struct, frozen=True):
     """A row that spoils the table; the header has index 0."""
 
     index: int
     message: str
+
+
+class _Judged(msgspec.Struct, frozen=True):
+    header: list[str]
+    row_count: int
+    failed: list[FailedRow]
 
 
 def list_tables(project: Project, request: Incoming) -> Answer:
@@ -61,25 +71,31 @@ def replace_table(project: Project, request: Incoming) -> Answer:
         return _not_found(table_id)
     if request.content_type != "text/csv":
         raise RequestRefusedError(400, "unsupported content type")
-    plain = unpack(request, max_bytes=MAX_TABLE_BYTES)
+    plain = unpack(request, max_bytes=project.settings.max_table_bytes)
     project.admit_table_call()
-    header, *rows = _parse(plain)
-    request.rows = len(rows)
-    if failed := [*_bad_header(header), *_bad_rows(rows, len(header))]:
-        return _invalid(failed)
-    project.tables.replace(LookupTable(table.id, table.name, header, rows))
+    judged = _judge(plain)
+    request.rows = judged.row_count
+    if judged.failed:
+        return _invalid(judged.failed)
+    project.admit_table_rows(table_id, judged.row_count)
+    project.tables.replace(
+        LookupTable(table.id, table.name, judged.header, judged.row_count, plain)
+    )
     return as_json(200, {"code": 200, "status": "OK"})
 
 
-def _parse(plain: bytes) -> list[list[str]]:
+def _judge(plain: bytes) -> _Judged:
+    if b'"' in plain and not _QUOTED_RIGHT.fullmatch(plain):
+        raise RequestRefusedError(400, "invalid CSV: a quote within a value")
     try:
-        text = io.StringIO(plain.decode("utf-8"), newline="")
-        lines = [line for line in csv.reader(text, strict=True) if line]
+        rows = read_csv(plain)
+        header = next(rows, None)
+        if header is None:
+            raise RequestRefusedError(400, "invalid CSV: no header")
+        row_count, failed = _judge_rows(rows, len(header))
     except (UnicodeDecodeError, csv.Error) as error:
         raise RequestRefusedError(400, f"invalid CSV: {error}") from error
-    if not lines:
-        raise RequestRefusedError(400, "invalid CSV: no header")
-    return lines
+    return _Judged(header, row_count, [*_bad_header(header), *failed])
 
 
 def _bad_header(header: list[str]) -> list[FailedRow]:
@@ -90,18 +106,23 @@ def _bad_header(header: list[str]) -> list[FailedRow]:
     return []
 
 
-def _bad_rows(rows: list[list[str]], width: int) -> list[FailedRow]:
+def _judge_rows(rows: Iterable[list[str]], width: int) -> tuple[int, list[FailedRow]]:
+    """Count the rows and name the first bad ones, in one pass: there may be millions."""
     first_seen: dict[str, int] = {}
     failed: list[FailedRow] = []
+    index = 0
     for index, row in enumerate(rows, 1):
         if len(row) != width:
-            failed.append(FailedRow(index, WRONG_WIDTH))
-        elif not row[0].strip():
-            failed.append(FailedRow(index, BLANK_KEY))
+            message = WRONG_WIDTH
+        elif not row[0] or row[0].isspace():
+            message = BLANK_KEY
         elif (first := first_seen.setdefault(row[0], index)) != index:
-            clash = f"row indexes {first} and {index} have the same primary key"
-            failed.append(FailedRow(index, f"invalid row: {clash}"))
-    return failed
+            message = f"invalid row: row indexes {first} and {index} have the same primary key"
+        else:
+            continue
+        if len(failed) < MAX_FAILED_ROWS:
+            failed.append(FailedRow(index, message))
+    return index, failed
 
 
 def _invalid(failed: list[FailedRow]) -> Answer:

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import time
-from html import escape
 from typing import TYPE_CHECKING, Final
 
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from target_mixpanel.sandbox.page_html import Code, numbers, table
+from target_mixpanel.sandbox.page_profiles import groups, lookup_tables, users
+from target_mixpanel.sandbox.page_style import STYLE
 from target_mixpanel.sandbox.summary import summarise
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from starlette.requests import Request
 
     from target_mixpanel.sandbox.project import Project
     from target_mixpanel.sandbox.settings import SandboxSettings
 
-ROWS_SHOWN: Final = 20
+ROWS_SHOWN: Final = 15
 """Of each list: the page is a glance, the JSON under /sandbox/ is the record."""
-
-CHARACTERS_SHOWN: Final = 400
-"""Of one event: it may have a megabyte."""
 
 HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; base-uri 'none'; "
@@ -33,17 +30,6 @@ HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
 }
 """What is stored came from anywhere: even unescaped it could run and load nothing."""
-
-STYLE: Final = """
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem;
-  color: #1b1b2f; background: #fafafc; }
-.notice { background: #fff4d6; border-left: 4px solid #e0a100; padding: .5rem 1rem; }
-table { border-collapse: collapse; width: 100%; margin-bottom: 2rem; background: #fff; }
-th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid #e3e3ec;
-  vertical-align: top; }
-td { overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
-caption { text-align: left; font-weight: 600; padding: .3rem 0; }
-"""
 
 PAGE: Final = """<!doctype html>
 <html lang="en">
@@ -78,44 +64,38 @@ def page_routes(project: Project) -> list[Route]:
 
 
 def render(project: Project) -> str:
-    """Everything that came from a request is escaped in _table and nowhere else."""
-    return PAGE.format(
-        body="\n".join(
-            [
-                _credentials(project.settings),
-                _numbers(project),
-                _events(project),
-                _newest(project),
-                _rejections(project),
-                _requests(project),
-            ]
-        )
+    """Everything that came from a request is escaped in page_html and nowhere else."""
+    sections = (
+        _numbers(project),
+        "<h2>Events</h2>",
+        _events(project),
+        _newest(project),
+        "<h2>Profiles and lookup tables</h2>",
+        users(project),
+        groups(project),
+        lookup_tables(project),
+        "<h2>Requests</h2>",
+        _rejections(project),
+        _requests(project),
+        _credentials(project.settings),
     )
-
-
-def _credentials(settings: SandboxSettings) -> str:
-    rows = [
-        ("Project token", settings.token),
-        ("Service account", settings.service_account),
-        ("Secret", settings.secret),
-        ("Project id", settings.project_id),
-    ]
-    return _table("Credentials", ("What", "Value"), rows)
+    return PAGE.format(body="\n".join(sections))
 
 
 def _numbers(project: Project) -> str:
     summary = summarise(project)
-    head = ("Accepted", "In reports", "Duplicates", "Rejected", "Users", "Groups", "Requests")
-    numbers = (
-        summary.accepted,
-        summary.report_rows,
-        summary.duplicates,
-        summary.rejected,
-        summary.users,
-        summary.groups,
-        summary.requests,
+    return numbers(
+        {
+            "Events accepted": summary.accepted,
+            "In reports": summary.report_rows,
+            "Duplicates": summary.duplicates,
+            "Rows rejected": summary.rejected,
+            "Users": summary.users,
+            "Groups": summary.groups,
+            "Lookup table rows": summary.lookup_table_rows,
+            "Requests": summary.requests,
+        }
     )
-    return _table("In numbers", head, [numbers])
 
 
 def _events(project: Project) -> str:
@@ -123,20 +103,17 @@ def _events(project: Project) -> str:
         (name, count.raw, count.report)
         for name, count in sorted(project.events.counts().items())[: ROWS_SHOWN * 5]
     ]
-    return _table("Events by name", ("Event", "Raw rows", "Rows in reports"), rows)
+    return table("Events by name", ("Event", "Raw rows", "Rows in reports"), rows)
 
 
 def _newest(project: Project) -> str:
-    rows = [
-        (line[:CHARACTERS_SHOWN].decode("utf-8", "replace"),)
-        for line in project.events.newest(ROWS_SHOWN)
-    ]
-    return _table("Latest rows, as received", ("Event",), rows)
+    rows = [(Code(line),) for line in project.events.newest(ROWS_SHOWN)]
+    return table("Latest events", ("Event",), rows, note="as received, the newest first")
 
 
 def _rejections(project: Project) -> str:
     rows = list(project.events.messages().items())[:ROWS_SHOWN]
-    return _table("Rejected rows", ("Message", "Rows"), rows)
+    return table("Rejected rows", ("Message", "Rows"), rows)
 
 
 def _requests(project: Project) -> str:
@@ -144,7 +121,7 @@ def _requests(project: Project) -> str:
         (
             time.strftime("%H:%M:%S", time.gmtime(request.at)),
             f"{request.method} {request.path}",
-            "reset" if request.status is None else request.status,
+            "reset" if request.status is None else str(request.status),
             request.rows,
             request.wire_bytes,
             request.plain_bytes,
@@ -154,15 +131,14 @@ def _requests(project: Project) -> str:
         for request in reversed(project.requests.newest(ROWS_SHOWN))
     ]
     head = ("At (UTC)", "Request", "Status", "Rows", "Bytes sent", "Uncompressed", "ms", "Fault")
-    return _table("Latest requests", head, rows)
+    return table("Latest requests", head, rows, note="the newest first")
 
 
-def _table(caption: str, head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    columns = "".join(f"<th>{escape(name)}</th>" for name in head)
-    lines = "\n".join(
-        "<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows
-    )
-    return (
-        f"<table><caption>{escape(caption)}</caption>\n"
-        f"<thead><tr>{columns}</tr></thead>\n<tbody>\n{lines}\n</tbody></table>"
-    )
+def _credentials(settings: SandboxSettings) -> str:
+    rows = [
+        ("Project token", settings.token),
+        ("Service account", settings.service_account),
+        ("Secret", settings.secret),
+        ("Project id", settings.project_id),
+    ]
+    return table("Credentials", ("What", "Value"), rows, note="of this sandbox only")

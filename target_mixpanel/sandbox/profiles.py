@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any, Final, TypeAlias, cast
 
 from target_mixpanel.sandbox.settings import MAX_PROFILE_PROPERTIES
@@ -28,53 +27,27 @@ class InvalidUpdateError(ValueError):
     """An update that changes nothing, and why."""
 
 
-class Profiles:
+def updated(known: Properties | None, operations: dict[str, Any]) -> Properties | None:
     """
-    Profiles by id, as the updates left them in order of arrival.
+    Return what a profile becomes; None is no profile. *known* stays as it is.
 
-    One lock guards them: tests read them from their own thread.
+    Args:
+        known: Its properties, None if there is no such profile.
+        operations: Checked operands by operation, applied in the order in which they stand.
+
+    Raises:
+        InvalidUpdateError: The profile would grow too large.
     """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self.clear()
-
-    def clear(self) -> None:
-        with self._lock:
-            self._profiles: dict[ProfileId, Properties] = {}
-
-    @property
-    def count(self) -> int:
-        return len(self._profiles)
-
-    def all(self) -> dict[ProfileId, Properties]:
-        with self._lock:
-            return {profile: dict(known) for profile, known in self._profiles.items()}
-
-    def apply(self, profile: ProfileId, operations: dict[str, Any]) -> None:
-        """
-        Apply one update, its operations in the order in which they stand.
-
-        Raises:
-            InvalidUpdateError: An operand is wrong, or the profile would grow too large; nothing
-                was changed.
-        """
-        with self._lock:
-            known = self._profiles.get(profile)
-            for operation, operand in operations.items():
-                check_operand(operation, operand)
-                if operation == "$delete":
-                    known = None
-                elif known is not None or operation in CREATING:
-                    known = _changed(known or {}, operation, operand)
-            if known is None:
-                self._profiles.pop(profile, None)
-                return
-            if len(known) > MAX_PROFILE_PROPERTIES:
-                raise InvalidUpdateError(
-                    f"profile exceeds max limit of {MAX_PROFILE_PROPERTIES} properties"
-                )
-            self._profiles[profile] = known
+    for operation, operand in operations.items():
+        if operation == "$delete":
+            known = None
+        elif known is not None or operation in CREATING:
+            known = _changed(known or {}, operation, operand)
+    if known is not None and len(known) > MAX_PROFILE_PROPERTIES:
+        raise InvalidUpdateError(
+            f"profile exceeds max limit of {MAX_PROFILE_PROPERTIES} properties"
+        )
+    return known
 
 
 def check_operand(operation: str, operand: object) -> None:
@@ -92,13 +65,21 @@ def check_operand(operation: str, operand: object) -> None:
         case "$add", dict():
             is_valid = all(type(value) in {int, float} for value in operand.values())
         case "$union", dict():
-            is_valid = all(isinstance(value, list) and value for value in operand.values())
+            is_valid = all(map(_is_list_of_scalars, operand.values()))
         case "$append" | "$remove" | "$set" | "$set_once", dict():
             is_valid = True
         case _:
             is_valid = False
     if not is_valid:
         raise InvalidUpdateError(f"{operation}, invalid value")
+
+
+def _is_list_of_scalars(value: object) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) > 0
+        and all(type(item) in {str, int, float} for item in value)
+    )
 
 
 def _changed(known: Properties, operation: str, operand: Any) -> Properties:
@@ -135,13 +116,26 @@ def _list(known: Properties, name: str) -> list[Any]:
 
 def _union(known: Properties, name: str, new: list[Any]) -> list[Any]:
     merged = list(_list(known, name))
-    merged.extend(value for i, value in enumerate(new) if value not in merged + new[:i])
+    for value in new:
+        if not _holds(merged, value):
+            merged.append(value)
     return merged
 
 
 def _removed(known: Properties, operand: Properties) -> Properties:
     lists = {name: known[name] for name in operand if isinstance(known.get(name), list)}
     return {
-        name: [value for value in values if value != operand[name]]
+        name: [value for value in values if not _is_same(value, operand[name])]
         for name, values in lists.items()
     }
+
+
+def _holds(values: list[Any], value: object) -> bool:
+    if value in (0, 1):
+        return any(_is_same(value, other) for other in values)
+    return value in values
+
+
+def _is_same(one: object, other: object) -> bool:
+    # Python's True equals its 1; JSON's does not.
+    return one == other and isinstance(one, bool) == isinstance(other, bool)

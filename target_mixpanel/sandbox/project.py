@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from target_mixpanel.sandbox.answers import RequestRefusedError
 from target_mixpanel.sandbox.faults import FaultScript
-from target_mixpanel.sandbox.profiles import Profiles
+from target_mixpanel.sandbox.profile_store import Profiles
 from target_mixpanel.sandbox.rate_limit import RollingLimit
 from target_mixpanel.sandbox.request_log import RequestLog
 from target_mixpanel.sandbox.settings import TABLE_WINDOW_S
@@ -38,8 +38,8 @@ class Project:
         self.settings = settings
         self.clock = clock
         self.events = EventStore(settings.keep_rows)
-        self.users = Profiles()
-        self.groups = Profiles()
+        self.users = Profiles(settings.keep_rows)
+        self.groups = Profiles(settings.keep_rows)
         self.tables = LookupTables(settings.lookup_tables)
         self.faults = FaultScript()
         self.requests = RequestLog()
@@ -82,6 +82,19 @@ class Project:
         if not self._table_calls.has_room(1):
             raise RequestRefusedError(429, RATE_EXCEEDED)
         self._table_calls.take(1)
+
+    def admit_table_rows(self, table_id: str, rows: int) -> None:
+        """
+        Look whether a table's new rows fit beside those of the other tables.
+
+        Raises:
+            RequestRefusedError: 400, they do not; the reply is undocumented.
+        """
+        others = sum(table.row_count for table in self.tables.all() if table.id != table_id)
+        if others + rows > self.settings.max_table_rows:
+            raise RequestRefusedError(
+                400, f"lookup tables exceed max limit of {self.settings.max_table_rows} rows"
+            )
 
 
 def _times(rate: float | None, amount: float) -> float | None:

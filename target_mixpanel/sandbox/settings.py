@@ -71,6 +71,9 @@ MAX_PROFILE_PROPERTIES: Final = 2_000
 MAX_TABLE_BYTES: Final = 100 * 1024 * 1024
 """Uncompressed CSV of one lookup table. https://developer.mixpanel.com/reference/replace-lookup-table"""
 
+MAX_TABLE_ROWS: Final = 5_000_000
+"""Rows of all lookup tables of a project together. The same page."""
+
 MAX_TABLE_CALLS: Final = 100
 """Replacements of lookup tables within TABLE_WINDOW_S. The same page."""
 
@@ -110,12 +113,14 @@ class SandboxSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         failed_id_key: The key of the $insert_id in `failed_records`; pages disagree.
         profile_success: Whether /engage answers 1 if "any" update was valid, or only if "all"
             were; pages disagree.
+        failed_profiles: What becomes of the valid updates beside an invalid one; undocumented.
         profiles_accept_gzip: Documented as not supported.
         events_per_second: Over the rolling window; None lifts it.
         bytes_per_minute: Uncompressed, over the rolling window in proportion; None lifts it.
-        keep_rows: The newest rows kept; None keeps all. A duplicate is known as one while its
-            twin is kept.
+        keep_rows: The newest events, and updates of users and of groups, kept; None keeps all. A
+            duplicate is known as one while its twin is kept.
         lookup_tables: Name by id of the tables that exist: no request can make one.
+        max_table_rows: Of all lookup tables together.
         keep_alive_s: An idle connection is closed after this.
     """
 
@@ -131,10 +136,13 @@ class SandboxSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     lenient_rows: Literal["keep", "drop"] = "keep"
     failed_id_key: Literal["insert_id", "$insert_id"] = "insert_id"
     profile_success: Literal["all", "any"] = "all"
+    failed_profiles: Literal["apply", "drop"] = "apply"
     profiles_accept_gzip: bool = False
     events_per_second: PositiveRate | None = EVENTS_PER_SECOND
     bytes_per_minute: PositiveRate | None = BYTES_PER_MINUTE
     rate_window_s: PositiveRate = RATE_WINDOW_S
+    max_table_bytes: Positive = MAX_TABLE_BYTES
+    max_table_rows: Positive = MAX_TABLE_ROWS
     max_table_calls: Positive = MAX_TABLE_CALLS
     keep_rows: Annotated[int, msgspec.Meta(ge=0)] | None = None
     lookup_tables: dict[str, str] = msgspec.field(default_factory=lambda: {TABLE_ID: "Products"})

@@ -21,6 +21,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         duplicates: Accepted events whose twin was there already.
         report_rows: Events that reports show: accepted less duplicates.
         rejected_by_message: Refused rows, most frequent first.
+        users: User profiles there are.
+        user_updates: Updates of users that were valid and for this project.
         statuses: Ingestion requests by status; "reset" for those without.
     """
 
@@ -32,7 +34,9 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     rejected_by_message: dict[str, int]
     events: dict[str, EventCount]
     users: int
+    user_updates: int
     groups: int
+    group_updates: int
     lookup_table_rows: int
     requests: int
     statuses: dict[str, int]
@@ -53,8 +57,10 @@ def summarise(project: Project) -> Summary:
         rejected_by_message=messages,
         events=events,
         users=project.users.count,
+        user_updates=project.users.applied,
         groups=project.groups.count,
-        lookup_table_rows=sum(len(table.rows) for table in project.tables.all()),
+        group_updates=project.groups.applied,
+        lookup_table_rows=sum(table.row_count for table in project.tables.all()),
         requests=project.requests.arrived,
         statuses=project.requests.statuses(),
     )

@@ -12,7 +12,7 @@ from target_mixpanel.sandbox.profiles import (
     GROUP_OPERATIONS,
     USER_OPERATIONS,
     InvalidUpdateError,
-    Profiles,
+    check_operand,
 )
 from target_mixpanel.sandbox.rules import BrokenRuleError, MalformedRowError, read_row
 from target_mixpanel.sandbox.store import Rejection
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from target_mixpanel.sandbox.answers import Incoming
+    from target_mixpanel.sandbox.profile_store import Profiles
+    from target_mixpanel.sandbox.profiles import ProfileId
     from target_mixpanel.sandbox.project import Project
 
 
@@ -29,6 +31,15 @@ class Kind(msgspec.Struct, frozen=True):
 
     id_fields: tuple[str, ...]
     operations: frozenset[str]
+
+
+class Update(msgspec.Struct, frozen=True):
+    """A valid update, and the line it came as."""
+
+    token: str
+    profile: ProfileId
+    operations: dict[str, Any]
+    line: bytes
 
 
 USERS = Kind(("$distinct_id",), USER_OPERATIONS)
@@ -58,17 +69,31 @@ def _update(project: Project, request: Incoming, profiles: Profiles, kind: Kind)
     plain = unpack(request, max_bytes=project.settings.max_request_bytes)
     rows = json_rows(request, plain)
     project.admit(request)
-    errors: list[str] = []
-    for index, row in enumerate(rows):
-        try:
-            _apply(project, row, profiles, kind)
-        except (InvalidUpdateError, BrokenRuleError, MalformedRowError) as error:
-            errors.append(str(error))
-            project.events.reject([Rejection(index, "", request.path, str(error))])
-    return _answer(request, len(rows), errors, project.settings.profile_success)
+    updates = [_read(row, project, kind) for row in rows]
+    is_spoilt = any(isinstance(update, InvalidUpdateError) for update in updates)
+    if not (is_spoilt and project.settings.failed_profiles == "drop"):
+        updates = [_apply(project, profiles, update) for update in updates]
+    errors = {
+        index: str(update)
+        for index, update in enumerate(updates)
+        if isinstance(update, InvalidUpdateError)
+    }
+    project.events.reject(
+        Rejection(index, "", request.path, error) for index, error in errors.items()
+    )
+    return _answer(request, len(rows), list(errors.values()), project.settings.profile_success)
 
 
-def _apply(project: Project, line: bytes, profiles: Profiles, kind: Kind) -> None:
+def _read(line: bytes, project: Project, kind: Kind) -> Update | InvalidUpdateError:
+    try:
+        return _update_of(line, project, kind)
+    except InvalidUpdateError as invalid:
+        return invalid
+    except (BrokenRuleError, MalformedRowError) as error:
+        return InvalidUpdateError(str(error))
+
+
+def _update_of(line: bytes, project: Project, kind: Kind) -> Update:
     if len(line) > project.settings.max_event_bytes:
         raise InvalidUpdateError("update is too large")
     update = read_row(line)
@@ -80,9 +105,22 @@ def _apply(project: Project, line: bytes, profiles: Profiles, kind: Kind) -> Non
         raise InvalidUpdateError("no operation")
     if unsupported := operations.keys() - kind.operations:
         raise InvalidUpdateError(f"{min(unsupported)}, not supported")
+    for operation, operand in operations.items():
+        check_operand(operation, operand)
+    return Update(token, tuple(profile), operations, line)
+
+
+def _apply(
+    project: Project, profiles: Profiles, update: Update | InvalidUpdateError
+) -> Update | InvalidUpdateError:
     # Mixpanel does not say that it knows no such project: the update is dropped.
-    if token == project.settings.token:
-        profiles.apply(tuple(profile), operations)
+    if isinstance(update, InvalidUpdateError) or update.token != project.settings.token:
+        return update
+    try:
+        profiles.apply(update.profile, update.operations, update.line)
+    except InvalidUpdateError as invalid:
+        return invalid
+    return update
 
 
 def _text(update: dict[str, Any], field: str) -> str:

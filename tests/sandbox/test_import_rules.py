@@ -268,8 +268,24 @@ def test_an_identity_verb_fails_the_whole_request(sandbox, event, import_, verb)
     assert sandbox.raw() == []
 
 
-def test_an_original_project_knows_the_identity_verbs(start, import_):
-    original = start(project_mode="original")
-    merge = {"event": "$merge", "properties": {"$distinct_ids": ["a", "b"]}}
+@pytest.mark.parametrize("query", [{"strict": "0"}, {"verbose": "1"}])
+def test_an_identity_verb_fails_it_however_it_is_asked(sandbox, event, import_, query):
+    reply = import_(sandbox, [{"event": "$merge", "properties": {}}, event()], **query)
 
-    assert import_(original, [merge]).status_code == 200
+    assert (reply.status_code, reply.json()["num_records_imported"]) == (400, 0)
+    assert sandbox.raw() == []
+
+
+def test_an_original_project_knows_the_identity_verbs(start, import_, http):
+    original = start(project_mode="original")
+    verbs = [
+        {"event": "$identify", "properties": {"$identified_id": "a", "$anon_id": "b"}},
+        {"event": "$create_alias", "properties": {"distinct_id": "a", "alias": "c"}},
+        {"event": "$merge", "properties": {"$distinct_ids": ["a", "b"]}},
+    ]
+    reply = import_(original, verbs)
+
+    assert (reply.status_code, reply.json()["num_records_imported"]) == (200, 3)
+    assert verbs == original.raw() == original.report()
+    assert verbs == http.get(f"{original.url}/sandbox/events").json()
+    assert "<td>$create_alias</td>" in http.get(original.url).text

@@ -33,6 +33,23 @@ def test_a_table_is_replaced_as_a_whole(sandbox, put_table, table):
     assert (table().columns, table().rows) == (["sku", "name"], [["1", 'a, "quoted"\nname']])
 
 
+@pytest.mark.parametrize(
+    "csv",
+    [
+        pytest.param('k,v\n1,5" pipe\n', id="within"),
+        pytest.param('k,v\n1,pipe"\n', id="at-the-end"),
+        pytest.param('k,v\n1,"5"" pipe" long\n', id="text-after-a-quoted-value"),
+    ],
+)
+def test_a_quote_encloses_a_value_or_is_doubled(sandbox, put_table, table, csv):
+    """RFC 4180, where Python's reader is generous."""
+    reply = put_table(sandbox, csv)
+
+    assert reply.status_code == 400
+    assert reply.json()["error"] == "invalid CSV: a quote within a value"
+    assert table().columns == []
+
+
 def test_gzip_is_unpacked(sandbox, put_table, table):
     body = gzip.compress(b"sku,name\n1,a\n")
     put_table(sandbox, body, headers={"Content-Encoding": "gzip"})
@@ -101,3 +118,37 @@ def test_a_hundred_replacements_a_day(start, put_table):
 
     statuses = [put_table(limited, "k,v\n").status_code for _ in range(3)]
     assert statuses == [200, 200, 429]
+
+
+def test_a_table_has_a_size_uncompressed(start, put_table):
+    limited = start(max_table_bytes=1_000)
+    fits = b"k,v\n1," + b"a" * 994
+
+    def status(body, **headers):
+        return put_table(limited, body, headers=headers).status_code
+
+    assert [status(fits), status(fits + b"a")] == [200, 413]
+    gzipped = [gzip.compress(fits), gzip.compress(fits + b"a")]
+    assert [status(body, **{"Content-Encoding": "gzip"}) for body in gzipped] == [200, 413]
+
+
+def test_all_tables_together_have_a_size(start, put_table):
+    limited = start(lookup_tables={"a": "A", "b": "B"}, max_table_rows=3)
+
+    assert put_table(limited, "k,v\n1,a\n2,b\n", table="a").status_code == 200
+    reply = put_table(limited, "k,v\n1,a\n2,b\n", table="b")
+    assert (reply.status_code, reply.json()["error"]) == (
+        400,
+        "lookup tables exceed max limit of 3 rows",
+    )
+    assert put_table(limited, "k,v\n1,a\n2,b\n3,c\n", table="a").status_code == 200
+    assert [table.row_count for table in limited.tables.values()] == [3, 0]
+
+
+def test_a_refused_table_counts_as_a_replacement(start, put_table):
+    limited = start(max_table_calls=1)
+
+    assert [put_table(limited, ",\n").status_code, put_table(limited, "k,v\n").status_code] == [
+        400,
+        429,
+    ]

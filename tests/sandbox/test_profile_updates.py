@@ -4,6 +4,8 @@ import gzip
 import json
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 
 def user(**operations):
@@ -39,6 +41,16 @@ def user(**operations):
             {"l": ["y"]},
             id="remove",
         ),
+        pytest.param(
+            [user(set={"l": [True, "x", 1]}), user(remove={"l": True})],
+            {"l": ["x", 1]},
+            id="true-is-not-1",
+        ),
+        pytest.param(
+            [user(set={"l": [True, "x"]}), user(union={"l": [1, 0]})],
+            {"l": [True, "x", 1, 0]},
+            id="1-is-not-true",
+        ),
         pytest.param([user(set={"a": 1, "b": 2}), user(unset=["a", "c"])], {"b": 2}, id="unset"),
         pytest.param(
             [user(set={"a": 1}), user(delete=None), user(set={"b": 2})], {"b": 2}, id="delete"
@@ -71,6 +83,8 @@ def test_what_takes_away_creates_no_profile(sandbox, update, one):
         (user(add={"n": True}), "$add, invalid value"),
         (user(union={"l": []}), "$union, invalid value"),
         (user(union={"l": "x"}), "$union, invalid value"),
+        (user(union={"l": [["x"]]}), "$union, invalid value"),
+        (user(union={"l": [True]}), "$union, invalid value"),
         (user(unset={"a": 1}), "$unset, invalid value"),
         (user(unset=[1]), "$unset, invalid value"),
     ],
@@ -104,9 +118,19 @@ def test_the_other_documented_meaning_of_1(start, update):
     assert update(generous, [user()]).text == "0"
 
 
+def test_an_invalid_update_may_spoil_its_request(start, update):
+    strict = start(failed_profiles="drop")
+
+    assert update(strict, [user(set={"a": 1}), user(), user(set={"b": 1})]).text == "0"
+    assert strict.users == {}
+    assert strict.user_updates() == []
+    assert update(strict, [user(set={"a": 1})]).text == "1"
+
+
 def test_a_wrong_token_is_told_nowhere(sandbox, update):
     assert update(sandbox, [{**user(set={"a": 1}), "$token": "other"}]).text == "1"
     assert sandbox.users == {}
+    assert sandbox.summary().user_updates == 0
 
 
 def test_gzip_is_refused(start, http):
@@ -182,3 +206,58 @@ def test_groups_know_fewer_operations(sandbox, update, bad, error):
     reply = update(sandbox, [bad], path="/groups", verbose="1")
 
     assert {"status": 0, "error": error} == reply.json()
+
+
+@pytest.mark.parametrize("path", ["/engage", "/groups"])
+def test_applied_updates_are_kept_in_order_of_arrival(sandbox, update, path):
+    make = user if path == "/engage" else group
+    sent = [make(set={"n": n}) for n in range(5)]
+    for n in range(0, 5, 2):
+        update(sandbox, [*sent[n : n + 2], make()], path=path)
+    kept, other = sandbox.user_updates(), sandbox.group_updates()
+    if path == "/groups":
+        kept, other = other, kept
+
+    assert [{"$token": "sandbox-token", **row} for row in sent] == kept
+    assert other == []
+
+
+def test_updates_are_counted_though_none_is_kept(start, update):
+    counting = start(keep_rows=0)
+    update(counting, [user(set={"a": 1}), user(delete="")])
+    update(counting, [group(set={"a": 1})], path="/groups")
+    summary = counting.summary()
+
+    assert (summary.user_updates, summary.group_updates) == (2, 1)
+    assert counting.user_updates() == counting.group_updates() == []
+
+
+NAMES = st.sampled_from("ab")
+ANY = st.integers(0, 2) | st.sampled_from(["x", "y"]) | st.booleans() | st.none()
+TEXTS = st.lists(st.sampled_from(["x", "y", 1]), min_size=1, max_size=3)
+ONE = st.one_of(
+    st.builds(user, set=st.dictionaries(NAMES, ANY | TEXTS)),
+    st.builds(user, set_once=st.dictionaries(NAMES, ANY)),
+    st.builds(user, add=st.dictionaries(NAMES, st.integers(-2, 2))),
+    st.builds(user, append=st.dictionaries(NAMES, ANY)),
+    st.builds(user, union=st.dictionaries(NAMES, TEXTS)),
+    st.builds(user, remove=st.dictionaries(NAMES, ANY)),
+    st.builds(user, unset=st.lists(NAMES)),
+    st.builds(user, delete=st.none()),
+)
+
+
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40
+)
+@given(st.lists(ONE, min_size=1, max_size=12), st.integers(1, 5))
+def test_requests_of_any_size_lead_to_the_same_profile(sandbox, update, updates, size):
+    sandbox.reset()
+    update(sandbox, updates)
+    at_once = sandbox.users
+    sandbox.reset()
+    for start in range(0, len(updates), size):
+        assert update(sandbox, updates[start : start + size]).text == "1"
+
+    assert at_once == sandbox.users
+    assert len(updates) == len(sandbox.user_updates())

@@ -2,6 +2,7 @@
 
 import time
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -51,11 +52,13 @@ def test_limits_can_be_lifted(start, event, import_):
     assert import_(free, [event()]).status_code == 200
 
 
-def test_profile_updates_share_the_limit(start, event, import_, update):
-    limited = start(events_per_second=1, rate_window_s=1)
+@pytest.mark.parametrize("path", ["/engage", "/groups"])
+def test_profile_updates_share_the_limit(start, event, import_, update, path):
+    limited = start(events_per_second=2, rate_window_s=1)
     import_(limited, [event()])
+    one = {"$distinct_id": "u", "$group_key": "k", "$group_id": "g", "$set": {}}
 
-    assert update(limited, [{"$distinct_id": "u", "$set": {}}]).status_code == 429
+    assert [update(limited, [one], path=path).status_code for _ in range(2)] == [200, 429]
 
 
 @given(st.lists(st.tuples(st.floats(0, 5), st.integers(1, 10)), max_size=50))

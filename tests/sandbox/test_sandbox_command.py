@@ -7,6 +7,9 @@ import sys
 
 import pytest
 
+from target_mixpanel.sandbox import SandboxSettings
+from target_mixpanel.sandbox.__main__ import HELP
+
 COMMAND = [sys.executable, "-m", "target_mixpanel.sandbox"]
 
 
@@ -90,3 +93,7 @@ def test_a_missing_extra_is_one_line():
     assert done.returncode == 1
     assert "pip install 'target-mixpanel[sandbox]'" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_every_setting_has_a_flag():
+    assert {*HELP, "lookup_tables"} == set(SandboxSettings.__struct_fields__)

@@ -2,6 +2,8 @@
 
 import pytest
 
+USER = {"$distinct_id": "u", "$set": {"a": 1}}
+
 
 def test_faults_can_be_queued_looked_at_and_dropped(sandbox, event, import_, http):
     url = f"{sandbox.url}/sandbox/faults"
@@ -39,6 +41,39 @@ def test_chaos_ends(sandbox, event, import_, http):
 @pytest.mark.parametrize("spec", [{"rate": 1, "kinds": ["flood"]}, {"rate": 2}, {}, []])
 def test_chaos_that_makes_no_sense_is_refused(sandbox, http, spec):
     assert http.post(f"{sandbox.url}/sandbox/chaos", json=spec).status_code == 400
+
+
+def test_chaos_may_be_bound_to_a_path(sandbox, event, import_, update, http):
+    chaos = {"rate": 1, "kinds": ["503"], "path": "/engage"}
+    http.post(f"{sandbox.url}/sandbox/chaos", json=chaos)
+
+    assert import_(sandbox, [event()]).status_code == 200
+    assert update(sandbox, [USER]).status_code == 503
+
+
+def test_chaos_may_deny_success(sandbox, update, http):
+    chaos = {"rate": 1, "seed": 1, "kinds": ["zero", "status_0"]}
+    http.post(f"{sandbox.url}/sandbox/chaos", json=chaos)
+
+    denials = {update(sandbox, [USER]).text for _ in range(20)}
+    assert denials == {"0", '{"status":0,"error":"scripted"}'}
+    assert sandbox.users == {}
+
+
+def test_profiles_are_limited_the_last_changed_first(sandbox, update, http):
+    users = [{"$distinct_id": user, "$set": {"n": n}} for n, user in enumerate("abca")]
+    groups = [{"$group_key": "k", "$group_id": n, "$set": {"n": n}} for n in range(3)]
+    update(sandbox, users)
+    update(sandbox, groups, path="/groups")
+
+    def get(what, **query):
+        return http.get(f"{sandbox.url}/sandbox/{what}", params=query).json()
+
+    assert get("users") == {"a": {"n": 3}, "c": {"n": 2}, "b": {"n": 1}}
+    assert list(get("users", limit=2)) == ["a", "c"]
+    assert get("groups", limit=1) == {"k": {"2": {"n": 2}}}
+    assert {"$token": "sandbox-token", **users[3]} == get("user_updates", limit=1)[0]
+    assert [{"$token": "sandbox-token", **row} for row in groups] == get("group_updates")
 
 
 def test_events_are_filtered_and_limited(sandbox, event, import_, http):
@@ -85,7 +120,9 @@ def test_the_summary_counts(sandbox, event, import_, update, http):
         "rejected_by_message": {"'event' must not be missing or blank": 1},
         "events": {"A": {"raw": 1, "report": 1}, "B": {"raw": 1, "report": 1}},
         "users": 1,
+        "user_updates": 1,
         "groups": 0,
+        "group_updates": 0,
         "lookup_table_rows": 0,
         "requests": 3,
         "statuses": {"200": 1, "400": 1, "401": 1},

@@ -251,3 +251,67 @@ def test_the_raw_export_uses_no_fault_up(sandbox, event, import_, http):
 
     assert import_(sandbox, [event()]).status_code == 503
     assert [request.number for request in sandbox.requests] == [1]
+
+
+PROFILES = pytest.mark.parametrize(
+    ("path", "row"),
+    [
+        ("/engage", {"$distinct_id": "u", "$union": {"l": [1]}}),
+        ("/groups", {"$group_key": "k", "$group_id": "g", "$union": {"l": [1]}}),
+    ],
+)
+
+
+def applied(sandbox):
+    return len(sandbox.user_updates()) + len(sandbox.group_updates())
+
+
+@PROFILES
+@pytest.mark.parametrize(
+    ("fault", "rows"),
+    [
+        ({"reset": "before_reading"}, 0),
+        ({"reset": "before_ingest"}, 0),
+        ({"reset": "after_ingest"}, 1),
+    ],
+)
+def test_a_reset_of_profile_updates(sandbox, update, path, row, fault, rows):
+    sandbox.script({**fault, "path": path})
+
+    with pytest.raises(requests.ConnectionError):
+        update(sandbox, [row], path=path)
+    assert rows == applied(sandbox)
+    assert update(sandbox, [row], path=path).text == "1"
+    assert rows + 1 == applied(sandbox)
+
+
+@PROFILES
+@pytest.mark.parametrize("body", ["0", 0, {"status": 0, "error": "no"}])
+@pytest.mark.parametrize("ingest", [False, True])
+def test_success_may_be_denied(sandbox, update, path, row, body, ingest):
+    sandbox.script({"path": path, "body": body, "ingest": ingest})
+    reply = update(sandbox, [row], path=path)
+
+    assert (reply.status_code, reply.json()) == (200, 0 if isinstance(body, (str, int)) else body)
+    assert applied(sandbox) == int(ingest)
+
+
+@PROFILES
+def test_updates_may_be_applied_and_their_reply_lost_or_late(sandbox, update, path, row):
+    sandbox.script({"path": path, "status": 504, "ingest": True}, {"path": path, "delay_s": 0.1})
+    started = time.monotonic()
+
+    assert update(sandbox, [row], path=path).status_code == 504
+    assert update(sandbox, [row], path=path).text == "1"
+    assert time.monotonic() - started > 0.1
+    assert applied(sandbox) == 2
+    assert [request.rows for request in sandbox.requests] == [1, 1]
+    assert [path, path] == [request.path for request in sandbox.requests]
+
+
+def test_a_table_may_be_replaced_and_the_reply_lost(sandbox, put_table):
+    sandbox.script({"path": "/lookup-tables", "reset": "after_ingest"})
+
+    with pytest.raises(requests.ConnectionError):
+        put_table(sandbox, "k,v\n1,a\n")
+    assert sandbox.table_rows() == [{"k": 1, "v": "a"}]
