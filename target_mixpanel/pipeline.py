@@ -6,11 +6,12 @@ from typing import TypeAlias
 
 import msgspec
 
+from target_mixpanel.errors import SettingsError
 from target_mixpanel.mapping.events import EventPlan, compile_events
 from target_mixpanel.mapping.flaws import UnmappableError
 from target_mixpanel.mapping.shape import StreamShape
 from target_mixpanel.model import Flaw, JsonObject
-from target_mixpanel.specs import StreamSpec
+from target_mixpanel.specs import EventSpec, GroupSpec, LookupTableSpec, StreamSpec, UserSpec
 from target_mixpanel.validation import RecordValidator, row_flaw
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -75,7 +76,7 @@ class StreamPipeline:
         """
         validator = RecordValidator(shape.schema, shape.stream)
         self._validator = validator if shape.is_schema_enforced else None
-        self._plans = tuple(compile_events(spec, shape) for spec in specs)
+        self._plans = tuple(_compile(spec, shape) for spec in specs)
         self._key_properties = shape.key_properties
         self._window = None if window in {None, TimeWindow()} else window
         self._clock = clock
@@ -139,3 +140,11 @@ class StreamPipeline:
             if flaw_of_row is None
             else Refused(flaw_of_row, insert_id)
         )
+
+
+def _compile(spec: StreamSpec, shape: StreamShape) -> EventPlan:
+    match spec:
+        case EventSpec():
+            return compile_events(spec, shape)
+        case UserSpec() | GroupSpec() | LookupTableSpec():
+            raise SettingsError(f"{spec.place}.type: only events can be loaded so far")
