@@ -1,39 +1,44 @@
 """How does a record become an event?"""
 
 from collections.abc import Callable
-from datetime import UTC
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
 from target_mixpanel.errors import StreamSchemaError, printable
-from target_mixpanel.limits import MAX_PROPERTIES, NAME_MAX_CHARS
+from target_mixpanel.limits import MAX_PROPERTIES, RESERVED_EVENT_PROPERTIES
 from target_mixpanel.mapping.flaws import UnmappableError, refuse
 from target_mixpanel.mapping.identity import InsertIdReader, id_text, insert_id_reader
-from target_mixpanel.mapping.paths import getter, resolve
+from target_mixpanel.mapping.identity_events import guard_identity, identity_converter
+from target_mixpanel.mapping.paths import ResolvedColumn, getter
+from target_mixpanel.mapping.properties import (
+    Conversion,
+    PropertyRules,
+    column_converter,
+    compile_property,
+    constant_value,
+    property_sources,
+)
 from target_mixpanel.mapping.shape import StreamShape
 from target_mixpanel.mapping.sources import (
     Fetch,
-    choose_columns,
     column_hasher,
     fetch,
     fetch_id,
     source_name,
-    top_level_columns,
 )
 from target_mixpanel.mapping.times import TimeReader, refuse_outside_window, time_reader
-from target_mixpanel.mapping.values import Converter, converter
+from target_mixpanel.mapping.values import Converter
 from target_mixpanel.model import JsonObject
 from target_mixpanel.specs import (
-    AllColumns,
     Column,
     Constant,
     DistinctId,
     EventSpec,
-    NamedProperties,
     SimplifiedId,
     Source,
     StreamName,
+    UserSpec,
 )
 
 Event: TypeAlias = JsonObject
@@ -47,6 +52,8 @@ NO_LOCATION: Final = 0
 
 _OWN_PROPERTIES: Final = 6
 """time, $insert_id, distinct_id, $user_id, $device_id and ip count as properties, too."""
+
+_RULES: Final = PropertyRules(MAX_PROPERTIES - _OWN_PROPERTIES, RESERVED_EVENT_PROPERTIES)
 
 _DEVICE_PREFIX: Final = "$device:"
 
@@ -125,21 +132,34 @@ def compile_events(spec: EventSpec, shape: StreamShape) -> EventPlan:
         StreamSchemaError: The mapping and the schema do not fit; the message says how to mend it.
     """
     place = spec.place
-    sources, left_out = _property_sources(spec, shape)
-    columns = [(name, source) for name, source in sources if isinstance(source, Column)]
-    compiled = [_property(name, column, spec, shape) for name, column in columns]
+    sources, left_out = property_sources(
+        spec.properties,
+        _own_sources(spec),
+        _RULES,
+        shape,
+        place,
+    )
+    compiled = [
+        _property(name, source, spec, shape)
+        for name, source in sources
+        if isinstance(source, Column)
+    ]
     constants: JsonObject = {"ip": NO_LOCATION}
     for name, source in sources:
         if isinstance(source, Constant) and source.value is not None:
-            constants[name] = _constant(source.value, f'{place}.properties: "{printable(name)}"')
+            constants[name] = constant_value(
+                source.value,
+                f'{place}.properties: "{printable(name)}"',
+                identity_converter(spec, shape, name, source),
+            )
     plan = EventPlan(
         name_event=_event_namer(spec, shape),
         fetch_time=fetch(spec.time, shape, f"{place}.time"),
         time_name=source_name(spec.time, "time"),
         read_time=time_reader(spec.time_unit, spec.timezone),
-        identify=_identifier(spec, shape),
+        identify=identifier(spec, shape),
         read_insert_id=insert_id_reader(spec, shape),
-        read_ip=None if spec.ip is None else _ip_reader(spec.ip, shape, f"{place}.ip"),
+        read_ip=None if spec.ip is None else ip_reader(spec.ip, shape, f"{place}.ip"),
         constants=constants,
         flat=tuple(made for made in compiled if isinstance(made[1], str)),
         nested=tuple(made for made in compiled if not isinstance(made[1], str)),
@@ -147,15 +167,6 @@ def compile_events(spec: EventSpec, shape: StreamShape) -> EventPlan:
     )
     _try_constants(plan, spec)
     return plan
-
-
-def _constant(value: Any, place: str) -> Any:
-    """Return a value from the configuration as Mixpanel gets it."""
-    convert = converter({}, {}, UTC, "value", is_schema_enforced=False)
-    try:
-        return value if convert is None else convert(value)
-    except UnmappableError as error:
-        raise StreamSchemaError(f"{place}: {error.flaw.detail}") from None
 
 
 def _try_constants(plan: EventPlan, spec: EventSpec) -> None:
@@ -175,7 +186,8 @@ def _try_constants(plan: EventPlan, spec: EventSpec) -> None:
         raise StreamSchemaError(f"{spec.place}.{key}: {error.flaw.detail}") from None
 
 
-def _ip_reader(source: Source, shape: StreamShape, place: str) -> Fetch:
+def ip_reader(source: Source, shape: StreamShape, place: str) -> Fetch:
+    """Compile the address that Mixpanel makes a place of; NO_LOCATION where there is none."""
     get = fetch(source, shape, place)
     field = source_name(source, "ip")
 
@@ -194,12 +206,15 @@ def _ip_reader(source: Source, shape: StreamShape, place: str) -> Fetch:
 def _event_namer(spec: EventSpec, shape: StreamShape) -> Fetch:
     match spec.event:
         case StreamName():
-            return lambda _: shape.stream
+            return guard_identity(lambda _: shape.stream, spec, shape)
         case Constant() | Column() as source:
-            return fetch(source, shape, f"{spec.place}.event_from")
+            return guard_identity(fetch(source, shape, f"{spec.place}.event_from"), spec, shape)
 
 
-def _identifier(spec: EventSpec, shape: StreamShape) -> Callable[[JsonObject], JsonObject]:
+def identifier(
+    spec: EventSpec | UserSpec, shape: StreamShape
+) -> Callable[[JsonObject], JsonObject]:
+    """Compile whom a record names, as the properties of an event that say so."""
     match spec.identity:
         case DistinctId(source=source):
             get = fetch_id(source, shape, f"{spec.place}.distinct_id")
@@ -242,37 +257,6 @@ def _simplified(
     return identify
 
 
-def _property_sources(
-    spec: EventSpec,
-    shape: StreamShape,
-) -> tuple[tuple[tuple[str, Source], ...], tuple[str, ...]]:
-    """Return each property with its source, and the columns left out."""
-    match spec.properties:
-        case NamedProperties(sources=sources):
-            left_out: tuple[str, ...] = ()
-        case AllColumns(exclude=exclude):
-            taken, left_out = choose_columns(
-                shape,
-                exclude,
-                top_level_columns(_own_sources(spec)),
-                f"{spec.place}.exclude",
-            )
-            sources = tuple((name, Column((name,))) for name in taken)
-    most = MAX_PROPERTIES - _OWN_PROPERTIES
-    if len(sources) > most:
-        raise StreamSchemaError(
-            f"{spec.place}.properties: are {len(sources)}, and Mixpanel takes at most {most} "
-            "beside its own; name the columns you need",
-        )
-    for name, _ in sources:
-        if len(name) > NAME_MAX_CHARS:
-            raise StreamSchemaError(
-                f"{spec.place}.properties: a name has {len(name)} characters, and Mixpanel cuts "
-                f"names at {NAME_MAX_CHARS}; give it a shorter one in a map",
-            )
-    return sources, left_out
-
-
 def _own_sources(spec: EventSpec) -> list[Source | None]:
     """Return the sources whose columns "*" does not take a second time."""
     own: list[Source | None] = [spec.time, spec.ip]
@@ -288,20 +272,14 @@ def _own_sources(spec: EventSpec) -> list[Source | None]:
 
 def _property(name: str, column: Column, spec: EventSpec, shape: StreamShape) -> Property:
     place = f"{spec.place}.properties"
-    found = resolve(column.path, shape.schema, place)
-    convert = (
-        column_hasher(shape, place)
-        if column.is_hashed
-        else converter(
-            found.schema,
-            shape.schema,
-            spec.timezone,
-            found.name,
-            is_schema_enforced=shape.is_schema_enforced,
-        )
-    )
-    default = None
-    if column.default is not msgspec.UNSET and column.default is not None:
-        default = _constant(column.default, f'{place}: the default of "{printable(name)}"')
-    where = found.path[0] if len(found.path) == 1 else getter(found.path)
-    return name, where, default, convert
+    # An identity event's ids are ids, whatever their columns hold.
+    convert_id = identity_converter(spec, shape, name, column)
+
+    def converter_of(found: ResolvedColumn) -> Converter | None:
+        if column.is_hashed:
+            return column_hasher(shape, place)
+        return convert_id or column_converter(found, shape, spec.timezone)
+
+    made = compile_property(name, column, Conversion(converter_of, convert_id), shape, place)
+    where = made.path[0] if len(made.path) == 1 else getter(made.path)
+    return name, where, made.default, made.convert

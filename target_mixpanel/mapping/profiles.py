@@ -1,0 +1,288 @@
+"""How does a record become an update of a user's or a group's profile?"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from target_mixpanel.errors import StreamSchemaError, printable
+from target_mixpanel.limits import (
+    GROUP_ID_MAX_CHARS,
+    PROFILE_MAX_PROPERTIES,
+    RESERVED_PROFILE_PROPERTIES,
+)
+from target_mixpanel.mapping.canonical import scalar_text
+from target_mixpanel.mapping.events import NO_LOCATION, identifier, ip_reader
+from target_mixpanel.mapping.flaws import UnmappableError, refuse
+from target_mixpanel.mapping.operands import constant_converter, operand_converter
+from target_mixpanel.mapping.paths import Getter, getter
+from target_mixpanel.mapping.properties import (
+    Conversion,
+    PropertyRules,
+    compile_property,
+    constant_value,
+    property_sources,
+)
+from target_mixpanel.mapping.shape import StreamShape
+from target_mixpanel.mapping.sources import Fetch, fetch, fetch_id, source_name
+from target_mixpanel.mapping.values import Converter
+from target_mixpanel.model import JsonObject
+from target_mixpanel.specs import (
+    AllColumns,
+    Column,
+    Constant,
+    DistinctId,
+    GroupSpec,
+    NamedProperties,
+    PropertyNames,
+    SimplifiedId,
+    Source,
+    UserOperation,
+    UserSpec,
+)
+
+Operand: TypeAlias = JsonObject | list[str] | None
+"""What stands beside an operation in an update."""
+
+OperandReader: TypeAlias = Callable[[JsonObject], Operand | msgspec.UnsetType]
+"""Record → its operand; UNSET where it has nothing to say."""
+
+Identifier: TypeAlias = Callable[[JsonObject], tuple[str, JsonObject]]
+"""Record → the profile's id, and the part of an update that names the profile."""
+
+_RULES: Final = PropertyRules(PROFILE_MAX_PROPERTIES, RESERVED_PROFILE_PROPERTIES)
+
+_NOT_SET: Final = frozenset({"", "0", "f", "false", "n", "no"})
+"""Texts that, though not null, say that nothing was deleted: a tap for CSV knows only texts."""
+
+
+class ProfileUpdate(msgspec.Struct, frozen=True):
+    """What one record does to one profile."""
+
+    profile_id: str
+    """Updates of one id keep their order: a user's distinct_id, or a group's id."""
+    operation: UserOperation
+    update: JsonObject
+    """`{"$distinct_id": …, "$set": {…}}` or `{"$group_key": …, "$group_id": …, "$set": {…}}`;
+    without the project's token, which is put in when a request is packed."""
+
+
+class ProfilePlan(msgspec.Struct, frozen=True):
+    """A stream's mapping compiled against its schema."""
+
+    operation: UserOperation
+    identify: Identifier
+    is_deleted: Callable[[JsonObject], bool] | None
+    read_ip: Fetch | None
+    read_operand: OperandReader
+    left_out: tuple[str, ...]
+    """Columns that "*" does not take though nobody excluded them."""
+
+    def map(self, record: JsonObject) -> ProfileUpdate | None:
+        """
+        Return *record* as an update; None if it has nothing to say, its values being null.
+
+        Raises:
+            UnmappableError: It has no update; its flaw says why.
+        """
+        try:
+            profile_id, update = self.identify(record)
+            if self.is_deleted is not None and self.is_deleted(record):
+                return ProfileUpdate(profile_id, "delete", {**update, "$delete": None})
+            operand = self.read_operand(record)
+            if operand is msgspec.UNSET:
+                return None
+            if self.read_ip is not None:
+                ip = self.read_ip(record)
+                if ip != NO_LOCATION:  # else the request says so for all its updates
+                    update["$ip"] = ip
+        except RecursionError:
+            refuse("too_deep", detail="nests too deeply", stage="limit")
+        except UnicodeEncodeError:
+            refuse("lone_surrogate", detail="holds half a character")
+        update[f"${self.operation}"] = operand
+        return ProfileUpdate(profile_id, self.operation, update)
+
+
+def compile_profiles(spec: UserSpec | GroupSpec, shape: StreamShape) -> ProfilePlan:
+    """
+    Compile *spec* against a stream's schema.
+
+    Raises:
+        StreamSchemaError: The mapping and the schema do not fit; the message says how to mend it.
+    """
+    read_operand, left_out = _operand_reader(spec, shape)
+    match spec:
+        case UserSpec(ip=ip):
+            identify = _user_identifier(spec, shape)
+            read_ip = None if ip is None else ip_reader(ip, shape, f"{spec.place}.ip")
+        case GroupSpec():
+            identify = _group_identifier(spec, shape)
+            read_ip = None
+    _try_constant_id(identify, spec)
+    return ProfilePlan(
+        operation=spec.operation,
+        identify=identify,
+        is_deleted=_deletion(spec, shape),
+        read_ip=read_ip,
+        read_operand=read_operand,
+        left_out=left_out,
+    )
+
+
+def _user_identifier(spec: UserSpec, shape: StreamShape) -> Identifier:
+    identify = identifier(spec, shape)
+    ids = [source for source in _id_sources(spec) if source is not None]
+    field = source_name(ids[0], "distinct_id")
+
+    def read(record: JsonObject) -> tuple[str, JsonObject]:
+        user: str = identify(record)["distinct_id"]
+        if not user or user.isspace():
+            refuse("missing_distinct_id", field, "is blank, and a profile needs an id")
+        return user, {"$distinct_id": user}
+
+    return read
+
+
+def _group_identifier(spec: GroupSpec, shape: StreamShape) -> Identifier:
+    get = fetch_id(spec.group_id, shape, f"{spec.place}.group_id", _group_text)
+    field = source_name(spec.group_id, "group_id")
+    group_key = spec.group_key
+
+    def read(record: JsonObject) -> tuple[str, JsonObject]:
+        group_id = _group_text(get(record), field)
+        return group_id, {"$group_key": group_key, "$group_id": group_id}
+
+    return read
+
+
+def _group_text(value: object, field: str) -> str:
+    if value is None:
+        refuse("missing_group_id", field, "is null or missing, and the mapping has no default")
+    text = None if isinstance(value, bool) else scalar_text(value)
+    if text is None:
+        refuse("invalid_group_id", field, "is neither a text nor a number")
+    if not text or text.isspace():
+        refuse("missing_group_id", field, "is blank, and a profile needs an id")
+    if len(text) > GROUP_ID_MAX_CHARS:
+        refuse(
+            "invalid_group_id",
+            field,
+            f"has more than {GROUP_ID_MAX_CHARS} characters",
+            stage="limit",
+        )
+    return text
+
+
+def _id_sources(spec: UserSpec | GroupSpec) -> tuple[Source | None, ...]:
+    if isinstance(spec, GroupSpec):
+        return (spec.group_id,)
+    match spec.identity:
+        case DistinctId(source=source):
+            return (source,)
+        case SimplifiedId(user=user, device=device):
+            return (user, device)
+
+
+def _try_constant_id(identify: Identifier, spec: UserSpec | GroupSpec) -> None:
+    """Refuse an id that is the same for every record, and wrong for every one."""
+    if any(isinstance(source, Column) for source in _id_sources(spec)):
+        return
+    try:
+        identify({})
+    except UnmappableError as error:
+        key = "group_id" if isinstance(spec, GroupSpec) else "distinct_id"
+        raise StreamSchemaError(f"{spec.place}.{key}: {error.flaw.detail}") from None
+
+
+def _deletion(
+    spec: UserSpec | GroupSpec, shape: StreamShape
+) -> Callable[[JsonObject], bool] | None:
+    if spec.delete_when is None:
+        return None
+    get = fetch(spec.delete_when, shape, f"{spec.place}.delete_when")
+    field = source_name(spec.delete_when, "delete_when")
+
+    def is_deleted(record: JsonObject) -> bool:
+        value = get(record)
+        if value is None:
+            return False
+        text = scalar_text(value)
+        if text is None:
+            refuse(
+                "invalid_delete_when", field, "is a list or an object; delete_when takes neither"
+            )
+        return text.strip().lower() not in _NOT_SET
+
+    return is_deleted
+
+
+def _operand_reader(
+    spec: UserSpec | GroupSpec, shape: StreamShape
+) -> tuple[OperandReader, tuple[str, ...]]:
+    """Return how a record's operand is read, and the columns left out."""
+    match spec.properties:
+        case PropertyNames(names=names) if spec.operation == "unset":
+            return lambda _: list(names), ()
+        case PropertyNames():
+            # With delete_when, the records that it does not delete say nothing.
+            is_for_all = spec.delete_when is None
+            return lambda _: None if is_for_all else msgspec.UNSET, ()
+        case AllColumns() | NamedProperties() as properties:
+            sources, left_out = property_sources(
+                properties,
+                [*_id_sources(spec), spec.delete_when, getattr(spec, "ip", None)],
+                _RULES,
+                shape,
+                spec.place,
+            )
+    if not sources:
+        raise StreamSchemaError(
+            f'{spec.place}.properties: "*" takes no column of this stream; name the properties, or '
+            "write operation: delete",
+        )
+    return _properties_reader(sources, spec, shape), left_out
+
+
+def _properties_reader(
+    sources: tuple[tuple[str, Source], ...],
+    spec: UserSpec | GroupSpec,
+    shape: StreamShape,
+) -> OperandReader:
+    place = f"{spec.place}.properties"
+    convert_constant = constant_converter(spec.operation)
+    constants: JsonObject = {}
+    columns = []
+    for name, source in sources:
+        match source:
+            case Constant(value=None):
+                pass
+            case Constant(value=value):
+                where = f'{place}: "{printable(name)}"'
+                constants[name] = constant_value(value, where, convert_constant)
+            case Column() as column:
+                convert = partial(operand_converter, spec, column, shape=shape, place=place)
+                conversion = Conversion(convert, convert_constant)
+                made = compile_property(name, column, conversion, shape, place)
+                columns.append((name, getter(made.path), made.default, made.convert))
+    return _reader({name: value for name, value in constants.items() if value is not None}, columns)
+
+
+def _reader(
+    constants: JsonObject,
+    columns: Sequence[tuple[str, Getter, Any, Converter | None]],
+) -> OperandReader:
+    def read(record: JsonObject) -> JsonObject | msgspec.UnsetType:
+        operand = dict(constants)
+        for name, get, default, convert in columns:
+            value = get(record)
+            if value is None:
+                value = default
+            elif convert is not None:
+                value = convert(value)
+            if value is not None:
+                operand[name] = value
+        return operand or msgspec.UNSET
+
+    return read
