@@ -5,6 +5,8 @@ from decimal import Decimal
 import msgspec
 
 from target_mixpanel.mapping.events import compile_events
+from target_mixpanel.mapping.lookup_tables import compile_lookup_table
+from target_mixpanel.mapping.profiles import compile_profiles
 from target_mixpanel.mapping.shape import StreamShape
 from target_mixpanel.spec_parser import parse_streams
 
@@ -48,3 +50,19 @@ def plan_of(mapping=None, shape=None, **more):
 def properties_of(record=None, mapping=None, shape=None, **more):
     """Return what one record's event has for properties."""
     return plan_of(mapping, shape, **more).map(record or ORDER, NOW_MS)["properties"]
+
+
+def written(mapping, stream="rows"):
+    """Return a mapping of any type, parsed."""
+    ((_, (spec,)),) = parse_streams({stream: mapping})
+    return spec
+
+
+def profiles_of(mapping, columns, **more):
+    """Return a plan of profile updates from a stream of these columns."""
+    return compile_profiles(written(mapping), shape_of(columns, stream="rows", **more))
+
+
+def table_of(mapping, columns, **more):
+    """Return a plan of a lookup table from a stream of these columns."""
+    return compile_lookup_table(written(mapping), shape_of(columns, stream="rows", **more))
