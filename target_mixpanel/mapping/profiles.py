@@ -8,15 +8,15 @@ import msgspec
 
 from target_mixpanel.errors import StreamSchemaError, printable
 from target_mixpanel.limits import (
-    GROUP_ID_MAX_CHARS,
     PROFILE_MAX_PROPERTIES,
     RESERVED_PROFILE_PROPERTIES,
 )
 from target_mixpanel.mapping.canonical import scalar_text
-from target_mixpanel.mapping.events import NO_LOCATION, identifier, ip_reader
-from target_mixpanel.mapping.flaws import UnmappableError, refuse
+from target_mixpanel.mapping.events import NO_LOCATION, ip_reader
+from target_mixpanel.mapping.flaws import refuse
 from target_mixpanel.mapping.operands import constant_converter, operand_converter
 from target_mixpanel.mapping.paths import Getter, getter
+from target_mixpanel.mapping.profile_ids import Identifier, id_sources, profile_identifier
 from target_mixpanel.mapping.properties import (
     Conversion,
     PropertyRules,
@@ -25,18 +25,16 @@ from target_mixpanel.mapping.properties import (
     property_sources,
 )
 from target_mixpanel.mapping.shape import StreamShape
-from target_mixpanel.mapping.sources import Fetch, fetch, fetch_id, source_name
+from target_mixpanel.mapping.sources import Fetch, fetch, source_name
 from target_mixpanel.mapping.values import Converter
 from target_mixpanel.model import JsonObject
 from target_mixpanel.specs import (
     AllColumns,
     Column,
     Constant,
-    DistinctId,
     GroupSpec,
     NamedProperties,
     PropertyNames,
-    SimplifiedId,
     Source,
     UserOperation,
     UserSpec,
@@ -47,9 +45,6 @@ Operand: TypeAlias = JsonObject | list[str] | None
 
 OperandReader: TypeAlias = Callable[[JsonObject], Operand | msgspec.UnsetType]
 """Record → its operand; UNSET where it has nothing to say."""
-
-Identifier: TypeAlias = Callable[[JsonObject], tuple[str, JsonObject]]
-"""Record → the profile's id, and the part of an update that names the profile."""
 
 _RULES: Final = PropertyRules(PROFILE_MAX_PROPERTIES, RESERVED_PROFILE_PROPERTIES)
 
@@ -113,87 +108,19 @@ def compile_profiles(spec: UserSpec | GroupSpec, shape: StreamShape) -> ProfileP
         StreamSchemaError: The mapping and the schema do not fit; the message says how to mend it.
     """
     read_operand, left_out = _operand_reader(spec, shape)
-    match spec:
-        case UserSpec(ip=ip):
-            identify = _user_identifier(spec, shape)
-            read_ip = None if ip is None else ip_reader(ip, shape, f"{spec.place}.ip")
-        case GroupSpec():
-            identify = _group_identifier(spec, shape)
-            read_ip = None
-    _try_constant_id(identify, spec)
+    ip = _ip_source(spec)
     return ProfilePlan(
         operation=spec.operation,
-        identify=identify,
+        identify=profile_identifier(spec, shape),
         is_deleted=_deletion(spec, shape),
-        read_ip=read_ip,
+        read_ip=None if ip is None else ip_reader(ip, shape, f"{spec.place}.ip"),
         read_operand=read_operand,
         left_out=left_out,
     )
 
 
-def _user_identifier(spec: UserSpec, shape: StreamShape) -> Identifier:
-    identify = identifier(spec, shape)
-    ids = [source for source in _id_sources(spec) if source is not None]
-    field = source_name(ids[0], "distinct_id")
-
-    def read(record: JsonObject) -> tuple[str, JsonObject]:
-        user: str = identify(record)["distinct_id"]
-        if not user or user.isspace():
-            refuse("missing_distinct_id", field, "is blank, and a profile needs an id")
-        return user, {"$distinct_id": user}
-
-    return read
-
-
-def _group_identifier(spec: GroupSpec, shape: StreamShape) -> Identifier:
-    get = fetch_id(spec.group_id, shape, f"{spec.place}.group_id", _group_text)
-    field = source_name(spec.group_id, "group_id")
-    group_key = spec.group_key
-
-    def read(record: JsonObject) -> tuple[str, JsonObject]:
-        group_id = _group_text(get(record), field)
-        return group_id, {"$group_key": group_key, "$group_id": group_id}
-
-    return read
-
-
-def _group_text(value: object, field: str) -> str:
-    if value is None:
-        refuse("missing_group_id", field, "is null or missing, and the mapping has no default")
-    text = None if isinstance(value, bool) else scalar_text(value)
-    if text is None:
-        refuse("invalid_group_id", field, "is neither a text nor a number")
-    if not text or text.isspace():
-        refuse("missing_group_id", field, "is blank, and a profile needs an id")
-    if len(text) > GROUP_ID_MAX_CHARS:
-        refuse(
-            "invalid_group_id",
-            field,
-            f"has more than {GROUP_ID_MAX_CHARS} characters",
-            stage="limit",
-        )
-    return text
-
-
-def _id_sources(spec: UserSpec | GroupSpec) -> tuple[Source | None, ...]:
-    if isinstance(spec, GroupSpec):
-        return (spec.group_id,)
-    match spec.identity:
-        case DistinctId(source=source):
-            return (source,)
-        case SimplifiedId(user=user, device=device):
-            return (user, device)
-
-
-def _try_constant_id(identify: Identifier, spec: UserSpec | GroupSpec) -> None:
-    """Refuse an id that is the same for every record, and wrong for every one."""
-    if any(isinstance(source, Column) for source in _id_sources(spec)):
-        return
-    try:
-        identify({})
-    except UnmappableError as error:
-        key = "group_id" if isinstance(spec, GroupSpec) else "distinct_id"
-        raise StreamSchemaError(f"{spec.place}.{key}: {error.flaw.detail}") from None
+def _ip_source(spec: UserSpec | GroupSpec) -> Source | None:
+    return spec.ip if isinstance(spec, UserSpec) else None
 
 
 def _deletion(
@@ -232,7 +159,7 @@ def _operand_reader(
         case AllColumns() | NamedProperties() as properties:
             sources, left_out = property_sources(
                 properties,
-                [*_id_sources(spec), spec.delete_when, getattr(spec, "ip", None)],
+                [*id_sources(spec), spec.delete_when, _ip_source(spec)],
                 _RULES,
                 shape,
                 spec.place,
