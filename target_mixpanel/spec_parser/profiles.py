@@ -33,8 +33,14 @@ _NO_PROPERTY: Final = (
 _REFUSED_NAMES: Final[Mapping[str, str]] = {
     **dict.fromkeys(PARTS_OF_AN_UPDATE, _NO_PROPERTY),
     **dict.fromkeys(("token", "$token"), "is a credential and never comes from a record"),
+}
+_REFUSED_OF_USERS: Final[Mapping[str, str]] = {
+    **_REFUSED_NAMES,
     "$distinct_id": "is set by the mapping's distinct_id; give the property another name",
     "$ip": "is set by the mapping's ip; give the property another name",
+}
+_REFUSED_OF_GROUPS: Final[Mapping[str, str]] = {
+    **_REFUSED_NAMES,
     "$group_key": "is set by the mapping's group_key; give the property another name",
     "$group_id": "is set by the mapping's group_id; give the property another name",
 }
@@ -56,7 +62,7 @@ def parse_users(raw: Raw, place: str) -> UserSpec:
         place=place,
         identity=identity,
         operation=operation,
-        properties=_parse_properties(raw, operation, place),
+        properties=_parse_properties(raw, operation, _REFUSED_OF_USERS, place),
         timezone=parse_timezone(raw, place),
         delete_when=_parse_delete_when(raw, place),
         ip=parse_shown(raw["ip"], f"{place}.ip") if "ip" in raw else None,
@@ -85,7 +91,7 @@ def parse_groups(raw: Raw, place: str) -> GroupSpec:
         group_key=group_key,
         group_id=parse_needed(raw["group_id"], f"{place}.group_id"),
         operation=operation,
-        properties=_parse_properties(raw, operation, place),
+        properties=_parse_properties(raw, operation, _REFUSED_OF_GROUPS, place),
         timezone=parse_timezone(raw, place),
         delete_when=_parse_delete_when(raw, place),
     )
@@ -101,7 +107,9 @@ def _parse_group_operation(raw: Raw, place: str) -> GroupOperation:
     return one_of(operation, _GROUP_OPERATIONS, f"{place}.operation")
 
 
-def _parse_properties(raw: Raw, operation: UserOperation, place: str) -> ProfileProperties:
+def _parse_properties(
+    raw: Raw, operation: UserOperation, refused: Mapping[str, str], place: str
+) -> ProfileProperties:
     here = f"{place}.properties"
     match operation:
         case "delete":
@@ -115,9 +123,9 @@ def _parse_properties(raw: Raw, operation: UserOperation, place: str) -> Profile
         case "unset":
             if "exclude" in raw:
                 raise SettingsError(f"{place}.exclude: means nothing with operation unset")
-            return PropertyNames(_parse_names(raw.get("properties"), here))
+            return PropertyNames(_parse_names(raw.get("properties"), refused, here))
         case _:
-            properties = parse_properties(raw, place, _REFUSED_NAMES)
+            properties = parse_properties(raw, place, refused)
     if isinstance(properties, NamedProperties):
         if not properties.sources:
             raise SettingsError(
@@ -132,13 +140,13 @@ def _parse_properties(raw: Raw, operation: UserOperation, place: str) -> Profile
     return properties
 
 
-def _parse_names(raw: object, place: str) -> tuple[str, ...]:
+def _parse_names(raw: object, refused: Mapping[str, str], place: str) -> tuple[str, ...]:
     if not is_list(raw) or not raw or not all(isinstance(name, str) for name in raw):
         raise SettingsError(
             f"{place}: expected the list of properties to unset, by their names in Mixpanel, got "
             f"{'another list' if is_list(raw) else kind_of(raw)}",
         )
-    refuse_names(raw, _REFUSED_NAMES, place)
+    refuse_names(raw, refused, place)
     if any(len(name) > NAME_MAX_CHARS for name in raw):
         raise SettingsError(f"{place}: a name has more than {NAME_MAX_CHARS} characters")
     return tuple(raw)

@@ -358,6 +358,13 @@ def test_a_profiles_property_is_no_part_of_the_update(mapping, operation, name):
     assert text.startswith(f'streams.s.properties: "{name}" is ')
 
 
+def test_the_remedy_is_one_that_the_type_has():
+    """A group has no ip, nor a user a group."""
+    assert "the mapping's ip" in complaint(USERS, properties=["$ip"])
+    assert "part of an update" in complaint(GROUPS, properties=["$ip"])
+    assert "part of an update" in complaint(USERS, properties=["$group_id"])
+
+
 # Identity events
 
 IDENTIFY = {"$identified_id": "user", "$anon_id": "cookie"}
