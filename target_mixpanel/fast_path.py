@@ -18,6 +18,7 @@ import msgspec
 from target_mixpanel.limits import EARLIEST_TIME_MS, FUTURE_TOLERANCE_MS
 from target_mixpanel.mapping.events import Event, EventPlan
 from target_mixpanel.mapping.flaws import UnmappableError
+from target_mixpanel.mapping.plans import MappedRecord, Plan
 from target_mixpanel.mapping.shape import StreamShape
 from target_mixpanel.mapping.values import Converter, decimal_number, is_guaranteed_by_type
 from target_mixpanel.typed_records import (
@@ -28,8 +29,8 @@ from target_mixpanel.typed_records import (
     read_number,
 )
 
-MakeEvent: TypeAlias = Callable[[Any, int], Event]
-"""(decoded record, Mixpanel's time in ms) → event; or raises one of `CLOSER_LOOK`."""
+MapRecord: TypeAlias = Callable[[Any, int], MappedRecord]
+"""(decoded record, Mixpanel's time in ms) → as a plan's `map`; or raises one of `CLOSER_LOOK`."""
 
 
 class _CloserLookError(Exception):
@@ -50,7 +51,7 @@ CLOSER_LOOK: Final = (
 class FastPath:
     """The fast way of one stream under one schema."""
 
-    def __init__(self, shape: StreamShape, plans: Sequence[EventPlan]) -> None:
+    def __init__(self, shape: StreamShape, plans: Sequence[Plan]) -> None:
         """
         Compile *plans* against *shape*.
 
@@ -63,7 +64,7 @@ class FastPath:
         records = TypedRecords(shape, paths)
         self.decode: Final = records.decode
         """Line → record; or raises one of `CLOSER_LOOK`."""
-        self.makers: Final[Sequence[MakeEvent]] = [_compile(plan, records) for plan in plans]
+        self.maps: Final[Sequence[MapRecord]] = [_compile(plan, records) for plan in plans]
         """One for each plan."""
 
 
@@ -88,8 +89,21 @@ class _Function:
         return self._bound[self._name]
 
 
-def _compile(plan: EventPlan, records: TypedRecords) -> MakeEvent:
-    function = _Function("make_event(record, now_ms)")
+def _compile(plan: Plan, records: TypedRecords) -> MapRecord:
+    if isinstance(plan, EventPlan):
+        return _compile_events(plan, records)
+    function = _Function("map_record(record, now_ms)")
+    values = [
+        _add_value(function, slot, records.way(each.column.path))
+        for slot, each in enumerate(plan.slots)
+    ]
+    function.add(f"return {function.bind('map_values', plan.map)}([{', '.join(values)}])")
+    map_record: MapRecord = function.compiled()
+    return map_record
+
+
+def _compile_events(plan: EventPlan, records: TypedRecords) -> MapRecord:
+    function = _Function("map_record(record, now_ms)")
     for name in (
         *("assemble", "fetch_time", "identify", "name_event"),
         *("read_insert_id", "read_ip", "read_time"),
@@ -128,8 +142,8 @@ def _compile(plan: EventPlan, records: TypedRecords) -> MakeEvent:
     properties = ["time_ms", "insert_id", *ids, *ip, *constants, *columns]
     function.add(f"content = assemble(name, {', '.join(properties)})")
     function.add("return Event(name, time_ms, insert_id, content)")
-    make_event: MakeEvent = function.compiled()
-    return make_event
+    map_record: MapRecord = function.compiled()
+    return map_record
 
 
 def _add_value(function: _Function, slot: int, way: Way) -> str:

@@ -74,3 +74,41 @@ RESERVED_EVENT_PROPERTIES: Final = frozenset(
     {"alias", "bucket", "distinct_id", "ip", "length", "time", "token"},
 )
 """Property names with a meaning of their own, besides all that begin with `$` or `mp_`."""
+
+IDENTITY_EVENTS: Final = {
+    "$identify": ("$identified_id", "$anon_id"),
+    "$create_alias": ("alias",),
+    "$merge": ("$distinct_ids",),
+}
+"""Events that change who is who, each with the properties it needs beside distinct_id; only
+projects with original identity merge take them, the others refuse the whole request.
+https://developer.mixpanel.com/reference/create-identity, identity-create-alias, identity-merge"""
+
+PROFILE_MAX_PROPERTIES: Final = 2_000
+"""Properties of a profile. https://docs.mixpanel.com/docs/data-structure/user-profiles"""
+
+PROFILE_VALUE_MAX_BYTES: Final = 256_000
+"""JSON of a list or object on a profile: "256KB", read as 256 x 10^3. An event's list of fewer than
+255 elements is no limit here.
+https://docs.mixpanel.com/docs/data-structure/property-reference/data-type"""
+
+PROFILE_UPDATE_MAX_BYTES: Final = 999_000
+"""JSON of one update before the project's token is put in. The page says "1MB" with it, read as
+10^6; tokens have 32 characters. https://developer.mixpanel.com/reference/user-profile-limits"""
+
+GROUP_ID_MAX_CHARS: Final = 255
+"""Characters of a group's id: events carry it as a text property, and those are cut there, so that
+a longer one would never be found. https://developer.mixpanel.com/reference/import-events"""
+
+RESERVED_PROFILE_PROPERTIES: Final = frozenset({"bucket", "distinct_id", "token"})
+"""As RESERVED_EVENT_PROPERTIES, of profiles."""
+
+PARTS_OF_AN_UPDATE: Final = frozenset(
+    {
+        *("$token", "$distinct_id", "$group_key", "$group_id", "$ip", "$latitude", "$longitude"),
+        *("$time", "$ignore_time", "$ignore_alias", "$last_seen"),
+        *("$set", "$set_once", "$add", "$append", "$union", "$remove", "$unset", "$delete"),
+    },
+)
+"""What stands around a profile's properties in an update, and what Mixpanel alone sets; no
+properties. https://developer.mixpanel.com/reference/user-profiles"""

@@ -2,19 +2,22 @@
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
 from target_mixpanel.fast_path import CLOSER_LOOK, FastPath
-from target_mixpanel.mapping.events import EventPlan, compile_events
+from target_mixpanel.mapping.events import Event
 from target_mixpanel.mapping.flaws import UnmappableError
-from target_mixpanel.mapping.paths import Values, taker
+from target_mixpanel.mapping.lookup_tables import LookupTablePlan, TableRow
+from target_mixpanel.mapping.paths import taker
+from target_mixpanel.mapping.plans import MappedRecord, Plan, compile_plan
+from target_mixpanel.mapping.profiles import ProfileUpdate
 from target_mixpanel.mapping.shape import StreamShape
 from target_mixpanel.model import Flaw, JsonObject
 from target_mixpanel.specs import StreamSpec
 from target_mixpanel.typed_records import TooRichError
-from target_mixpanel.validation import RecordValidator, row_flaw
+from target_mixpanel.validation import RecordValidator, row_flaw, update_flaw
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -25,8 +28,11 @@ class Mapped(msgspec.Struct, frozen=True, gc=False):
     destination: int
     """Which of the stream's mappings made it."""
     body: bytes
-    """UTF-8 JSON without line end."""
-    insert_id: str
+    """UTF-8 JSON without line end; of a lookup table its CSV line."""
+    key: str
+    """What Mixpanel knows it by: an event's $insert_id, a profile's id, a table's key."""
+    is_repeatable: bool = True
+    """As a row's."""
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -79,11 +85,15 @@ class StreamPipeline:
         """
         validator = RecordValidator(shape.schema, shape.stream)
         self._validator = validator if shape.is_schema_enforced else None
-        plans = [compile_events(spec, shape) for spec in specs]
-        self._plans = tuple((plan, taker(plan.slots)) for plan in plans)
+        self._window = None if window in {None, TimeWindow()} else window
+        plans = [compile_plan(spec, shape) for spec in specs]
+        self.headers: Final = [
+            plan.header if isinstance(plan, LookupTablePlan) else None for plan in plans
+        ]
+        """For each destination that is a lookup table, its CSV's first line."""
+        self._plans = [(plan, taker(plan.slots)) for plan in plans]
         self._fast_path = _fast_path(shape, plans)
         self._key_properties = shape.key_properties
-        self._window = None if window in {None, TimeWindow()} else window
         self._now_ms = now_ms
         self.is_ahead = False
         """Whether a row's time lay ahead of the clock, by less than Mixpanel refuses."""
@@ -111,16 +121,10 @@ class StreamPipeline:
         now_ms = self._now_ms()
         try:
             record = fast_path.decode(line)
-            for destination, make_event in enumerate(fast_path.makers):
-                event = make_event(record, now_ms)
-                if self._window is not None and not self._window.holds(event.time_ms):
-                    continue
-                body = _encode(event.content)
-                if row_flaw(event.name, body) is not None:
-                    return None
-                if event.time_ms > now_ms:
-                    self.is_ahead = True
-                rows.append(Mapped(destination, body, event.insert_id))
+            for destination, map_record in enumerate(fast_path.maps):
+                row = self._row(destination, map_record(record, now_ms), now_ms)
+                if row is not None:
+                    rows.append(row)
         except CLOSER_LOOK:
             return None
         return rows
@@ -135,49 +139,65 @@ class StreamPipeline:
             if flaw is not None:
                 return Refused(flaw)
         rows: list[Mapped] = []
+        now_ms = self._now_ms()
         for destination, (plan, take) in enumerate(self._plans):
-            match self._map(destination, plan, take(record)):
-                case Mapped() as mapped:
-                    rows.append(mapped)
-                case Refused() as refused:
-                    return refused
-                case None:
-                    pass
+            mapped: MappedRecord = None
+            try:
+                mapped = plan.map(take(record), now_ms)
+                row = self._row(destination, mapped, now_ms)
+            except UnmappableError as error:
+                return Refused(error.flaw, error.insert_id or _insert_id(mapped))
+            except UnicodeEncodeError:
+                flaw = Flaw("map", "lone_surrogate", detail="holds half a character")
+                return Refused(flaw, _insert_id(mapped))
+            except RecursionError:
+                flaw = Flaw("limit", "too_deep", detail="nests too deeply")
+                return Refused(flaw, _insert_id(mapped))
+            if row is not None:
+                rows.append(row)
         return rows
 
-    def _map(
-        self,
-        destination: int,
-        plan: EventPlan,
-        values: Values,
-    ) -> Mapped | Refused | None:
-        """Return a record's row for one destination; None if it is filtered there."""
-        insert_id: str | None = None
-        now_ms = self._now_ms()
-        try:
-            event = plan.map(values, now_ms)
-            if self._window is not None and not self._window.holds(event.time_ms):
+    def _row(self, destination: int, mapped: MappedRecord, now_ms: int) -> Mapped | None:
+        """
+        Return the row of a mapped record; None if it is filtered.
+
+        Raises:
+            UnmappableError: Mixpanel would refuse it.
+            UnicodeEncodeError: It holds half a character.
+            RecursionError: It nests too deeply.
+        """
+        match mapped:
+            case Event(name=name, time_ms=time_ms, insert_id=insert_id, content=content):
+                if self._window is not None and not self._window.holds(time_ms):
+                    return None
+                if time_ms > now_ms:
+                    self.is_ahead = True
+                body = _encode(content)
+                flaw = row_flaw(name, body)
+                if flaw is not None:
+                    raise UnmappableError(flaw, insert_id)
+                return Mapped(destination, body, insert_id)
+            case ProfileUpdate(profile_id=profile_id, operation=operation, update=update):
+                body = _encode(update)
+                flaw = update_flaw(body)
+                if flaw is not None:
+                    raise UnmappableError(flaw)
+                return Mapped(destination, body, profile_id, operation not in _NOT_REPEATABLE)
+            case TableRow(key=key, line=line):
+                return Mapped(destination, line, key)
+            case None:
                 return None
-            insert_id = event.insert_id
-            if event.time_ms > now_ms:
-                self.is_ahead = True
-            body = _encode(event.content)
-        except UnmappableError as error:
-            return Refused(error.flaw, error.insert_id)
-        except UnicodeEncodeError:
-            flaw = Flaw("map", "lone_surrogate", detail="holds half a character")
-            return Refused(flaw, insert_id)
-        except RecursionError:
-            return Refused(Flaw("limit", "too_deep", detail="nests too deeply"), insert_id)
-        flaw_of_row = row_flaw(event.name, body)
-        return (
-            Mapped(destination, body, insert_id)
-            if flaw_of_row is None
-            else Refused(flaw_of_row, insert_id)
-        )
 
 
-def _fast_path(shape: StreamShape, plans: Sequence[EventPlan]) -> FastPath | None:
+_NOT_REPEATABLE: Final = frozenset({"add", "append"})
+"""Operations that do more when they are applied twice."""
+
+
+def _insert_id(mapped: MappedRecord) -> str | None:
+    return mapped.insert_id if isinstance(mapped, Event) else None
+
+
+def _fast_path(shape: StreamShape, plans: Sequence[Plan]) -> FastPath | None:
     try:
         return FastPath(shape, plans)
     except TooRichError:

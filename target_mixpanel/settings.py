@@ -15,7 +15,16 @@ from target_mixpanel.hosts import check_url
 from target_mixpanel.limits import IMPORT_MAX_BYTES, IMPORT_MAX_EVENTS
 from target_mixpanel.model import Credentials, ProjectToken, ServiceAccount
 from target_mixpanel.spec_parser import parse_streams, unknown_key_hint
-from target_mixpanel.specs import Column, NamedProperties, Source, StreamSpec
+from target_mixpanel.specs import (
+    Column,
+    EventSpec,
+    GroupSpec,
+    LookupTableSpec,
+    NamedProperties,
+    Source,
+    StreamSpec,
+    UserSpec,
+)
 
 REGION_URLS: Final = {
     "us": "https://api.mixpanel.com",
@@ -270,9 +279,15 @@ def _require_hash_key(
 
 
 def _sources(spec: StreamSpec) -> Iterator[object]:
-    yield from (spec.time, spec.event, spec.ip)
-    identity = msgspec.structs.astuple(spec.identity)
-    yield from identity
+    match spec:
+        case EventSpec(identity=identity):
+            yield from (spec.time, spec.event, spec.ip, *msgspec.structs.astuple(identity))
+        case UserSpec(identity=identity):
+            yield from msgspec.structs.astuple(identity)
+        case GroupSpec(group_id=group_id):
+            yield group_id
+        case LookupTableSpec():
+            pass
     if isinstance(spec.properties, NamedProperties):
         sources: tuple[tuple[str, Source], ...] = spec.properties.sources
         yield from (source for _, source in sources)

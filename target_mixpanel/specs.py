@@ -5,6 +5,9 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from target_mixpanel.errors import listed
+from target_mixpanel.limits import IDENTITY_EVENTS
+
 ColumnPath: TypeAlias = str | tuple[str, ...]
 """Where a value stands in a record: a name, a dotted path into objects, or the segments of a path
 one by one where a name holds dots."""
@@ -35,13 +38,13 @@ class StreamName(msgspec.Struct, frozen=True):
 
 
 class DistinctId(msgspec.Struct, frozen=True):
-    """Who did it, as one id."""
+    """Who did it, or whose profile it is, as one id."""
 
     source: Source
 
 
 class SimplifiedId(msgspec.Struct, frozen=True):
-    """Who did it, by Mixpanel's simplified identity merge: $user_id, $device_id, or both."""
+    """The same by Mixpanel's simplified identity merge: $user_id, $device_id, or both."""
 
     user: Source | None
     device: Source | None
@@ -97,7 +100,81 @@ class EventSpec(msgspec.Struct, frozen=True):
     timezone: tzinfo
     insert_id: InsertId
     ip: Source | None = None
+    is_original_identity: bool = False
+    """Whether the project has original identity merge, and so takes `$identify` and its like."""
 
 
-StreamSpec: TypeAlias = EventSpec
+UserOperation: TypeAlias = Literal[
+    "set", "set_once", "add", "append", "union", "remove", "unset", "delete"
+]
+GroupOperation: TypeAlias = Literal["set", "set_once", "union", "remove", "unset", "delete"]
+
+
+class PropertyNames(msgspec.Struct, frozen=True):
+    """Properties of which only the names are sent, to unset them; none at all to delete."""
+
+    names: tuple[str, ...] = ()
+
+
+ProfileProperties: TypeAlias = Properties | PropertyNames
+
+
+class UserSpec(msgspec.Struct, frozen=True):
+    """A stream's records update user profiles."""
+
+    place: str
+    """As EventSpec's."""
+    identity: Identity
+    operation: UserOperation
+    properties: ProfileProperties
+    timezone: tzinfo
+    delete_when: Column | None = None
+    """A record that has something here deletes its profile, whatever the operation."""
+    ip: Source | None = None
+
+
+class GroupSpec(msgspec.Struct, frozen=True):
+    """A stream's records update group profiles."""
+
+    place: str
+    """As EventSpec's."""
+    group_key: str
+    """The event property by which events belong to the group."""
+    group_id: Source
+    operation: GroupOperation
+    properties: ProfileProperties
+    timezone: tzinfo
+    delete_when: Column | None = None
+    """As UserSpec's."""
+
+
+class LookupTableSpec(msgspec.Struct, frozen=True):
+    """A stream's records replace a lookup table."""
+
+    place: str
+    """As EventSpec's."""
+    lookup_table_id: str
+    """Safe in a URL's path."""
+    key: ColumnPath
+    properties: Properties
+    timezone: tzinfo
+
+
+StreamSpec: TypeAlias = EventSpec | UserSpec | GroupSpec | LookupTableSpec
 """One entry of `streams`; a stream may have several."""
+
+
+def identity_flaw(event: str, properties: Properties, *, is_original: bool) -> str | None:
+    """Return why a mapping of these properties may not name its event so, None if it may."""
+    needed = IDENTITY_EVENTS.get(event)
+    if needed is None:
+        return None
+    if not is_original:
+        return (
+            f'"{event}" is an identity event, for which a project with simplified identity merge '
+            "refuses the whole request; set identity: original if the project's merge is original"
+        )
+    sources = properties.sources if isinstance(properties, NamedProperties) else ()
+    mapped = {name for name, source in sources if source != Constant(None)}
+    missing = [name for name in needed if name not in mapped]
+    return f'"{event}" needs {listed(missing)}; map it by name in properties' if missing else None

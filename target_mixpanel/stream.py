@@ -140,7 +140,7 @@ class Stream:
         record = Record(line, self._admit(), len(mapped))
         builders = self._epoch.builders
         for row in mapped:
-            full = builders[row.destination].add(Row(row.body, row.insert_id, record))
+            full = builders[row.destination].add(Row(row.body, row.key, record, is_repeatable=row.is_repeatable))
             if full is not None:
                 self._run.submit(full)
 

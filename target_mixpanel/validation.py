@@ -9,7 +9,7 @@ import jsonschema_rs
 from jsonschema import validators
 
 from target_mixpanel.errors import StreamSchemaError, printable
-from target_mixpanel.limits import EVENT_MAX_BYTES, NAME_MAX_CHARS
+from target_mixpanel.limits import EVENT_MAX_BYTES, NAME_MAX_CHARS, PROFILE_UPDATE_MAX_BYTES
 from target_mixpanel.model import Flaw, JsonObject
 from target_mixpanel.schema_guard import is_hard_for_jsonschema
 
@@ -112,6 +112,13 @@ def row_flaw(event: str, body: bytes) -> Flaw | None:
         return Flaw(
             "limit", "event_too_long", "event", f"has more than {NAME_MAX_CHARS} characters"
         )
+    return None
+
+
+def update_flaw(body: bytes) -> Flaw | None:
+    """Return why /engage or /groups would refuse the encoded update *body*, the token not in it."""
+    if len(body) > PROFILE_UPDATE_MAX_BYTES:
+        return Flaw("limit", "too_large", detail="is a profile update of 1 MB or more")
     return None
 
 

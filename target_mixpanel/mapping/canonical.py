@@ -1,5 +1,6 @@
 """How is a JSON value spelled, so that equal values are spelled alike and others never?"""
 
+from datetime import date
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
 from typing import Any, Final
 
@@ -43,6 +44,19 @@ def number_text(value: Decimal | float) -> str:
 def plain_text(value: Any) -> str:
     """Return the text that *value* is or, for what is no text, its one spelling as JSON."""
     return value if isinstance(value, str) else encode(canonical(value)).decode()
+
+
+def scalar_text(value: Any) -> str | None:
+    """Return the plain text of a text, number, boolean or date; None for whatever else."""
+    if type(value) is str:
+        return value
+    if value is True or value is False:
+        return "true" if value else "false"
+    if type(value) is int:
+        return str(value)
+    if type(value) is Decimal or type(value) is float:
+        return number_text(value)
+    return value.isoformat() if isinstance(value, date) else None
 
 
 def _normal(value: Decimal | float) -> Decimal:

@@ -1,36 +1,39 @@
 """How does a record become an event?"""
 
 from collections.abc import Callable, Sequence
-from datetime import UTC
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
 from target_mixpanel.errors import StreamSchemaError, printable
-from target_mixpanel.limits import MAX_PROPERTIES, NAME_MAX_CHARS
+from target_mixpanel.limits import MAX_PROPERTIES, RESERVED_EVENT_PROPERTIES
+from target_mixpanel.mapping.actors import NO_LOCATION, Identify, identifier, ip_reader
 from target_mixpanel.mapping.flaws import UnmappableError, refuse
-from target_mixpanel.mapping.identity import InsertIdReader, id_text, insert_id_reader
-from target_mixpanel.mapping.paths import Slot, Slots, Values, resolve
-from target_mixpanel.mapping.shape import StreamShape
-from target_mixpanel.mapping.sources import (
-    Fetch,
-    choose_columns,
-    column_hasher,
-    fetch,
-    fetch_id,
-    source_name,
-    top_level_columns,
+from target_mixpanel.mapping.identity import InsertIdReader, insert_id_reader
+from target_mixpanel.mapping.identity_events import (
+    guard_identity,
+    identity_converter,
+    possible_events,
 )
+from target_mixpanel.mapping.paths import ResolvedColumn, Slot, Slots, Values
+from target_mixpanel.mapping.properties import Conversion as PropertyConversion
+from target_mixpanel.mapping.properties import (
+    PropertyRules,
+    column_converter,
+    compile_property,
+    constant_value,
+    property_sources,
+)
+from target_mixpanel.mapping.shape import StreamShape
+from target_mixpanel.mapping.sources import Fetch, column_hasher, fetch, source_name
 from target_mixpanel.mapping.times import TimeReader, refuse_outside_window, time_reader
-from target_mixpanel.mapping.values import Converter, converter
+from target_mixpanel.mapping.values import Converter
 from target_mixpanel.model import JsonObject
 from target_mixpanel.specs import (
-    AllColumns,
     Column,
     Constant,
     DistinctId,
     EventSpec,
-    NamedProperties,
     SimplifiedId,
     Source,
     StreamName,
@@ -39,19 +42,13 @@ from target_mixpanel.specs import (
 Conversion: TypeAlias = tuple[int, Converter | None, Any]
 """A property's slot, what to do with its value, and what stands for none."""
 
-Identify: TypeAlias = Callable[[Values], tuple[str | None, ...]]
-"""A record's values → who did it."""
-
 Assemble: TypeAlias = Callable[..., Any]
 """Makes what is encoded as an event of its name, its properties' values in the order compiled."""
-
-NO_LOCATION: Final = 0
-"""Sent as `ip` where none is mapped, so that the loader's own address never becomes a city."""
 
 _OWN_PROPERTIES: Final = 6
 """time, $insert_id, distinct_id, $user_id, $device_id and ip count as properties, too."""
 
-_DEVICE_PREFIX: Final = "$device:"
+_RULES: Final = PropertyRules(MAX_PROPERTIES - _OWN_PROPERTIES, RESERVED_EVENT_PROPERTIES)
 
 _encode: Final = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -144,17 +141,21 @@ def compile_events(spec: EventSpec, shape: StreamShape) -> EventPlan:
         StreamSchemaError: The mapping and the schema do not fit; the message says how to mend it.
     """
     place = spec.place
-    sources, left_out = _property_sources(spec, shape)
+    sources, left_out = property_sources(spec.properties, _own_sources(spec), _RULES, shape, place)
     slots = Slots()
     name_event = _event_namer(spec, shape, slots)
     fetch_time = fetch(spec.time, shape, f"{place}.time", slots)
-    id_names, identify = _identifier(spec, shape, slots)
+    id_names, identify = identifier(spec, shape, slots)
     read_insert_id = insert_id_reader(spec, shape, slots)
-    read_ip = None if spec.ip is None else _ip_reader(spec.ip, shape, f"{place}.ip", slots)
+    read_ip = None if spec.ip is None else ip_reader(spec.ip, shape, f"{place}.ip", slots)
     first_property = len(slots.all)
     constants: JsonObject = {"ip": NO_LOCATION} if read_ip is None else {}
     constants |= {
-        name: _constant(source.value, f'{place}.properties: "{printable(name)}"')
+        name: constant_value(
+            source.value,
+            f'{place}.properties: "{printable(name)}"',
+            identity_converter(spec, shape, name, source),
+        )
         for name, source in sources
         if isinstance(source, Constant) and source.value is not None
     }
@@ -164,7 +165,7 @@ def compile_events(spec: EventSpec, shape: StreamShape) -> EventPlan:
     names = ("time", "$insert_id", *id_names, *ip_name, *constants, *columns)
     plan = EventPlan(
         slots=slots.all,
-        event_name=_constant_name(spec, shape),
+        event_name=_constant_name(spec, shape) if not possible_events(spec, shape) else None,
         name_event=name_event,
         fetch_time=fetch_time,
         time_name=source_name(spec.time, "time"),
@@ -209,15 +210,6 @@ def _assembler(names: Sequence[str]) -> Assemble:
     return lambda name, *values: event(name, properties(*values))
 
 
-def _constant(value: Any, place: str) -> Any:
-    """Return a value from the configuration as Mixpanel gets it."""
-    convert = converter({}, {}, UTC, "value", is_schema_enforced=False)
-    try:
-        return value if convert is None else convert(value)
-    except UnmappableError as error:
-        raise StreamSchemaError(f"{place}: {error.flaw.detail}") from None
-
-
 def _try_constants(plan: EventPlan, spec: EventSpec) -> None:
     """Refuse a time or an id that is the same for every record, and wrong for every one."""
     try:
@@ -235,22 +227,6 @@ def _try_constants(plan: EventPlan, spec: EventSpec) -> None:
         raise StreamSchemaError(f"{spec.place}.{key}: {error.flaw.detail}") from None
 
 
-def _ip_reader(source: Source, shape: StreamShape, place: str, slots: Slots) -> Fetch:
-    get = fetch(source, shape, place, slots)
-    field = source_name(source, "ip")
-
-    def read(values: Values) -> str | int:
-        ip = get(values)
-        if type(ip) is str:
-            # For a blank one Mixpanel would look up the address that the request came from.
-            return NO_LOCATION if not ip or ip.isspace() else ip
-        if ip is None or (ip == NO_LOCATION and type(ip) is int):
-            return NO_LOCATION
-        return refuse("invalid_ip", field, "is not a text")
-
-    return read
-
-
 def _constant_name(spec: EventSpec, shape: StreamShape) -> str | None:
     """Return the name of all events, None if it differs, or is none that an event can have."""
     match spec.event:
@@ -266,86 +242,10 @@ def _constant_name(spec: EventSpec, shape: StreamShape) -> str | None:
 def _event_namer(spec: EventSpec, shape: StreamShape, slots: Slots) -> Fetch:
     match spec.event:
         case StreamName():
-            return lambda _: shape.stream
+            name_event: Fetch = lambda _: shape.stream  # noqa: E731 (as the other case's)
         case Constant() | Column() as source:
-            return fetch(source, shape, f"{spec.place}.event_from", slots)
-
-
-def _identifier(
-    spec: EventSpec,
-    shape: StreamShape,
-    slots: Slots,
-) -> tuple[tuple[str, ...], Identify]:
-    """Return the names of the properties that say who did it, and what finds their values."""
-    match spec.identity:
-        case DistinctId(source=source):
-            get = fetch_id(source, shape, f"{spec.place}.distinct_id", slots)
-            field = source_name(source, "distinct_id")
-            return ("distinct_id",), lambda values: (id_text(get(values), field),)
-        case SimplifiedId(user=user, device=device):
-            names = ("distinct_id", "$user_id", "$device_id")
-            return names, _simplified(user, device, shape, spec.place, slots)
-
-
-def _simplified(
-    user: Source | None,
-    device: Source | None,
-    shape: StreamShape,
-    place: str,
-    slots: Slots,
-) -> Identify:
-    """Return both ids, with the distinct_id that Mixpanel derives, which its deduplication uses."""
-    nobody: Source = Constant(None)
-    get_user = fetch_id(user or nobody, shape, f"{place}.user_id", slots)
-    get_device = fetch_id(device or nobody, shape, f"{place}.device_id", slots)
-    user_field = source_name(user or nobody, "user_id")
-    device_field = source_name(device or nobody, "device_id")
-
-    def identify(values: Values) -> tuple[str | None, ...]:
-        user_id, device_id = get_user(values), get_device(values)
-        if user_id is None and device_id is None:
-            refuse("missing_distinct_id", user_field, "and the device's id are null or missing")
-        user_text = "" if user_id is None else id_text(user_id, user_field)
-        device_text = "" if device_id is None else id_text(device_id, device_field)
-        if device_text.startswith(_DEVICE_PREFIX):
-            device_text = id_text(device_text.removeprefix(_DEVICE_PREFIX), device_field)
-        distinct_id = user_text
-        if not user_text and device_text:
-            distinct_id = id_text(f"{_DEVICE_PREFIX}{device_text}", device_field)
-        return distinct_id, user_text or None, device_text or None
-
-    return identify
-
-
-def _property_sources(
-    spec: EventSpec,
-    shape: StreamShape,
-) -> tuple[tuple[tuple[str, Source], ...], tuple[str, ...]]:
-    """Return each property with its source, and the columns left out."""
-    match spec.properties:
-        case NamedProperties(sources=sources):
-            left_out: tuple[str, ...] = ()
-        case AllColumns(exclude=exclude):
-            taken, left_out = choose_columns(
-                shape,
-                exclude,
-                top_level_columns(_own_sources(spec)),
-                f"{spec.place}.exclude",
-            )
-            sources = tuple((name, Column((name,))) for name in taken)
-    most = MAX_PROPERTIES - _OWN_PROPERTIES
-    if len(sources) > most:
-        raise StreamSchemaError(
-            f"{spec.place}.properties: are {len(sources)}, and Mixpanel takes at most {most} "
-            "beside its own; name the columns you need",
-        )
-    for name, _ in sources:
-        if len(name) > NAME_MAX_CHARS:
-            raise StreamSchemaError(
-                f"{spec.place}.properties: a name has {len(name)} characters, and Mixpanel cuts "
-                f"names at {NAME_MAX_CHARS}; give it a shorter one in a map",
-            )
-    return sources, left_out
+            name_event = fetch(source, shape, f"{spec.place}.event_from", slots)
+    return guard_identity(name_event, spec, shape, slots)
 
 
 def _own_sources(spec: EventSpec) -> list[Source | None]:
@@ -369,19 +269,14 @@ def _conversion(
     slots: Slots,
 ) -> Conversion:
     place = f"{spec.place}.properties"
-    found = resolve(column.path, shape.schema, place)
-    convert = (
-        column_hasher(shape, place)
-        if column.is_hashed
-        else converter(
-            found.schema,
-            shape.schema,
-            spec.timezone,
-            found.name,
-            is_schema_enforced=shape.is_schema_enforced,
-        )
-    )
-    default = None
-    if column.default is not msgspec.UNSET and column.default is not None:
-        default = _constant(column.default, f'{place}: the default of "{printable(name)}"')
-    return slots.add(found), convert, default
+    # An identity event's ids are ids, whatever their columns hold.
+    convert_id = identity_converter(spec, shape, name, column)
+
+    def converter_of(found: ResolvedColumn) -> Converter | None:
+        if column.is_hashed:
+            return column_hasher(shape, place)
+        return convert_id or column_converter(found, shape, spec.timezone)
+
+    conversion = PropertyConversion(converter_of, convert_id)
+    made = compile_property(name, column, conversion, shape, place)
+    return slots.add(made.column), made.convert, made.default

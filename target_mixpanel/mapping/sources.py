@@ -7,7 +7,6 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from target_mixpanel.errors import SettingsError, StreamSchemaError, listed
-from target_mixpanel.limits import RESERVED_EVENT_PROPERTIES
 from target_mixpanel.mapping.identity import id_text
 from target_mixpanel.mapping.paths import Slots, Values, alternatives, resolve, types
 from target_mixpanel.mapping.shape import StreamShape
@@ -39,11 +38,18 @@ def fetch(source: Source, shape: StreamShape, place: str, slots: Slots) -> Fetch
             return _with_default(get, None if default is msgspec.UNSET else default, hashed)
 
 
-def fetch_id(source: Source, shape: StreamShape, place: str, slots: Slots) -> Fetch:
+def fetch_id(
+    source: Source,
+    shape: StreamShape,
+    place: str,
+    slots: Slots,
+    as_text: Callable[[Any, str], str] = id_text,
+) -> Fetch:
     """
     Compile *source*, an id; a hashed one is refused, or stays empty, as it would be unhashed.
 
-    Else the hash of "anonymous" would be one user with everybody's events.
+    Else the hash of "anonymous" would be one user with everybody's events. *as_text* takes an id
+    and what a refusal calls it.
 
     Raises:
         StreamSchemaError: The schema has no such column.
@@ -54,7 +60,7 @@ def fetch_id(source: Source, shape: StreamShape, place: str, slots: Slots) -> Fe
     field = source_name(source, place)
 
     def hash_id(value: Any) -> str:
-        text = id_text(value, field)
+        text = as_text(value, field)
         return hashed(text) if text else text
 
     default = None if source.default is msgspec.UNSET else source.default
@@ -83,12 +89,14 @@ def choose_columns(
     exclude: frozenset[str],
     consumed: frozenset[str],
     place: str,
+    reserved: frozenset[str],
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """
     Return the columns that "*" takes, and those it leaves out though nobody said so.
 
     It takes scalars, lists of scalars, dates, and columns without a type; it leaves out objects,
-    lists of objects, and names with a meaning of their own to Mixpanel.
+    lists of objects, and names with a meaning of their own to Mixpanel: *reserved* ones, and those
+    that begin with `$` or `mp_`.
 
     Raises:
         StreamSchemaError: *exclude* names a column that the schema does not have.
@@ -106,7 +114,7 @@ def choose_columns(
     taken = tuple(
         name
         for name in candidates
-        if not _is_reserved(name) and _is_scalar_or_list(columns[name], shape.schema)
+        if not _is_reserved(name, reserved) and _is_scalar_or_list(columns[name], shape.schema)
     )
     return taken, tuple(name for name in candidates if name not in taken)
 
@@ -130,8 +138,8 @@ def _with_default(get: Fetch, default: Any, hashed: Converter | None) -> Fetch:
     return read
 
 
-def _is_reserved(name: str) -> bool:
-    return not name or name.startswith(("$", "mp_")) or name in RESERVED_EVENT_PROPERTIES
+def _is_reserved(name: str, reserved: frozenset[str]) -> bool:
+    return not name or name.startswith(("$", "mp_")) or name in reserved
 
 
 def _is_scalar_or_list(column: JsonObject, root: JsonObject) -> bool:

@@ -7,6 +7,8 @@ from decimal import Decimal
 from hashlib import sha256
 from typing import Any, Final, NoReturn, TypeAlias
 
+import msgspec
+
 from target_mixpanel.limits import (
     MAX_ARRAY_ITEMS,
     MAX_DEPTH,
@@ -29,13 +31,14 @@ _DATE_CHARS: Final = len("2026-10-01")
 _SECONDS_CHARS: Final = len("2026-10-01T12:00:00")
 
 
-def converter(
+def converter(  # noqa: PLR0913 (each a fact of its own)
     column: JsonObject,
     root: JsonObject,
     timezone: tzinfo,
     field: str,
     *,
     is_schema_enforced: bool,
+    max_items: int = MAX_ARRAY_ITEMS,
 ) -> Converter | None:
     """
     Return the function that a column's values need, None where they pass as they are.
@@ -49,6 +52,7 @@ def converter(
         timezone: Of date-times that carry none.
         field: What a refusal calls the column.
         is_schema_enforced: Records are validated, so a string column holds nothing but strings.
+        max_items: Of an array.
     """
     kinds = certain_types(column, root) if is_schema_enforced else frozenset()
     if kinds == {"string"}:
@@ -66,9 +70,10 @@ def converter(
     if kinds == {"number"}:
         return decimal_number
     if kinds == {"array"} and _holds_texts(column, root):
-        return _ShortTexts(field)
+        return _ShortTexts(field, max_items)
+    reading = _Reading(field, timezone, max_items)
     is_time = string_format(column, root) == "date-time"
-    return lambda value: _any_value(value, field, timezone, is_time=is_time, depth=0)
+    return lambda value: _any_value(value, reading, is_time=is_time, depth=0)
 
 
 def hasher(key: bytes) -> Converter:
@@ -166,21 +171,32 @@ def _holds_texts(column: JsonObject, root: JsonObject) -> bool:
 class _ShortTexts:
     """Take a list of texts as it is, unless it is too long."""
 
-    def __init__(self, field: str) -> None:
+    def __init__(self, field: str, max_items: int) -> None:
         self._field = field
+        self._max_items = max_items
 
     def __call__(self, texts: list[str]) -> list[str]:
-        return texts if len(texts) <= MAX_ARRAY_ITEMS else _refuse_array(self._field)
+        if len(texts) > self._max_items:
+            _refuse_array(self._field, self._max_items)
+        return texts
 
 
-def _refuse_array(field: str) -> NoReturn:
-    refuse("array_too_long", field, f"has more than {MAX_ARRAY_ITEMS} items", stage="limit")
+def _refuse_array(field: str, max_items: int) -> NoReturn:
+    refuse("array_too_long", field, f"has more than {max_items} items", stage="limit")
 
 
-def _any_value(value: Any, field: str, timezone: tzinfo, *, is_time: bool, depth: int) -> Any:
+class _Reading(msgspec.Struct, frozen=True):
+    """How the values of a column of uncertain type are read."""
+
+    field: str
+    timezone: tzinfo
+    max_items: int
+
+
+def _any_value(value: Any, reading: _Reading, *, is_time: bool, depth: int) -> Any:
     kind = type(value)
     if kind is str:
-        return _mixpanel_time(value, timezone) if is_time else value
+        return _mixpanel_time(value, reading.timezone) if is_time else value
     if kind is bool or value is None:
         return value
     if kind is int:
@@ -188,20 +204,21 @@ def _any_value(value: Any, field: str, timezone: tzinfo, *, is_time: bool, depth
     if kind is Decimal or kind is float:
         return decimal_number(value)
     if kind is list:
-        if len(value) > MAX_ARRAY_ITEMS:
-            _refuse_array(field)
-        return [_any_value(item, field, timezone, is_time=is_time, depth=depth) for item in value]
+        if len(value) > reading.max_items:
+            _refuse_array(reading.field, reading.max_items)
+        return [_any_value(item, reading, is_time=is_time, depth=depth) for item in value]
     if kind is dict:
+        field = reading.field
         if depth == MAX_DEPTH:
             refuse("too_deep", field, f"nests more than {MAX_DEPTH} levels", stage="limit")
         if len(value) > MAX_NESTED_KEYS:
             refuse("too_many_keys", field, f"has more than {MAX_NESTED_KEYS} keys", stage="limit")
         return {
-            name: _any_value(item, field, timezone, is_time=False, depth=depth + 1)
+            name: _any_value(item, reading, is_time=False, depth=depth + 1)
             for name, item in value.items()
         }
     if isinstance(value, datetime):
-        return _mixpanel_time(value.isoformat(), timezone)
+        return _mixpanel_time(value.isoformat(), reading.timezone)
     if isinstance(value, date):
         return value.isoformat()
-    return refuse("invalid_value", field, f"is of type {kind.__name__}")
+    return refuse("invalid_value", reading.field, f"is of type {kind.__name__}")

@@ -224,7 +224,7 @@ def _check_record(pipelines: list[StreamPipeline], record: JsonObject, line: byt
     backwards = first.run(dict(reversed(record.items())))
     match outcome:
         case list():
-            assert [row.insert_id for row in outcome] == [row.insert_id for row in backwards]
+            assert [row.key for row in outcome] == [row.key for row in backwards]
             for mapped in outcome:
                 _check_row(mapped)
         case refused:
@@ -241,7 +241,7 @@ def _check_row(mapped: Mapped) -> None:
     key = judge(
         read_row(mapped.body), size=len(mapped.body), settings=SandboxSettings(), now_s=NOW_S
     )
-    assert key[3] == mapped.insert_id
+    assert key[3] == mapped.key
 
 
 def _refuse_constant(name: str) -> None:

@@ -5,7 +5,9 @@ from decimal import Decimal
 import msgspec
 
 from target_mixpanel.mapping.events import compile_events
+from target_mixpanel.mapping.lookup_tables import compile_lookup_table
 from target_mixpanel.mapping.paths import taker
+from target_mixpanel.mapping.profiles import compile_profiles
 from target_mixpanel.mapping.shape import StreamShape
 from target_mixpanel.spec_parser import parse_streams
 
@@ -57,3 +59,34 @@ def event_of(plan, record):
 def properties_of(record=None, mapping=None, shape=None, **more):
     """Return what one record's event has for properties."""
     return event_of(plan_of(mapping, shape, **more), record or ORDER)["properties"]
+
+
+def written(mapping, stream="rows"):
+    """Return a mapping of any type, parsed."""
+    ((_, (spec,)),) = parse_streams({stream: mapping})
+    return spec
+
+
+class OfRecords:
+    """A plan that is given whole records."""
+
+    def __init__(self, plan):
+        self._plan = plan
+        self._take = taker(plan.slots)
+
+    def map(self, record):
+        return self._plan.map(self._take(record))
+
+    def __getattr__(self, name):
+        return getattr(self._plan, name)
+
+
+def profiles_of(mapping, columns, **more):
+    """Return a plan of profile updates from a stream of these columns."""
+    return OfRecords(compile_profiles(written(mapping), shape_of(columns, stream="rows", **more)))
+
+
+def table_of(mapping, columns, **more):
+    """Return a plan of a lookup table from a stream of these columns."""
+    plan = compile_lookup_table(written(mapping), shape_of(columns, stream="rows", **more))
+    return OfRecords(plan)

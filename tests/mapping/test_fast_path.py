@@ -120,7 +120,7 @@ def same(value):
 
 def events_of(rows):
     read = msgspec.json.Decoder(float_hook=Decimal).decode
-    return [(row.destination, row.insert_id, same(read(row.body))) for row in rows]
+    return [(row.destination, row.key, same(read(row.body))) for row in rows]
 
 
 def check(pipeline, line):

@@ -138,7 +138,7 @@ def test_every_row_is_one_that_mixpanel_takes(
             settings=SandboxSettings(project_mode=mode),
             now_s=NOW_S,
         )
-        assert verdict[3] == row.insert_id
+        assert verdict[3] == row.key
     assert b"\n" not in row.body
     assert pipeline.run({**values, **record}) == outcome
 
@@ -161,7 +161,7 @@ def test_a_row_is_the_event_as_json():
         "event": "orders",
         "properties": {
             "time": 1_788_220_800_000,
-            "$insert_id": row.insert_id,
+            "$insert_id": row.key,
             "distinct_id": "u",
             "ip": 0,
             "id": 7,

@@ -287,6 +287,26 @@ def test_a_hash_asks_for_its_key(mapping):
     assert parsed(streams=streams, hash_key="key").hash_key == "key"
 
 
+HASHED = {"column": "id", "hash": True}
+
+
+@pytest.mark.parametrize(
+    "mapping",
+    [
+        {"type": "users", "distinct_id": HASHED, "properties": "*"},
+        {"type": "users", "device_id": HASHED, "properties": "*"},
+        {"type": "users", "distinct_id": "id", "properties": {"$email": HASHED}},
+        {"type": "groups", "group_key": "company", "group_id": HASHED, "properties": "*"},
+        {"type": "groups", "group_key": "c", "group_id": "id", "properties": {"A": HASHED}},
+        {"type": "lookup_table", "lookup_table_id": "t", "key": "k", "properties": {"A": HASHED}},
+    ],
+)
+def test_a_hash_in_any_type_of_mapping_needs_the_key(mapping):
+    assert message(streams={"rows": mapping}) == (
+        "hash_key: is missing, and streams.rows has hashed values"
+    )
+
+
 # The host
 
 

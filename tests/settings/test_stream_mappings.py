@@ -172,8 +172,8 @@ def test_a_list_may_name_a_stream_twice():
         pytest.param(
             {"a": {**LEAST, "stream": "b"}},
             'streams.a.stream: is not known; there are "type", "event", "event_from", "time", '
-            '"time_unit", "timezone", "distinct_id", "user_id", "device_id", "insert_id", "ip", '
-            '"properties", "exclude"',
+            '"time_unit", "timezone", "distinct_id", "user_id", "device_id", "identity", '
+            '"insert_id", "ip", "properties", "exclude"',
             id="stream-in-a-map",
         ),
     ],
@@ -201,7 +201,7 @@ def test_an_unknown_key_is_guessed_at(key, hint):
     )
 
 
-@pytest.mark.parametrize("key", ["type", "time_unit"])
+@pytest.mark.parametrize("key", ["type", "time_unit", "identity"])
 @pytest.mark.parametrize("value", [CANARY, 5, [], {}, True])
 def test_a_word_that_is_not_offered_is_refused(key, value):
     assert complaint({key: value}).startswith(f'streams.orders.{key}: expected one of "')

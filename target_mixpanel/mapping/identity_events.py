@@ -1,0 +1,144 @@
+"""What must hold of an event that changes who is who: $identify, $create_alias, $merge?"""
+
+from typing import Any, Final
+
+from target_mixpanel.errors import StreamSchemaError
+from target_mixpanel.limits import IDENTITY_EVENTS
+from target_mixpanel.mapping.flaws import refuse
+from target_mixpanel.mapping.identity import id_text
+from target_mixpanel.mapping.paths import Slots, Values
+from target_mixpanel.mapping.shape import StreamShape
+from target_mixpanel.mapping.sources import Fetch, fetch, source_name
+from target_mixpanel.mapping.values import Converter
+from target_mixpanel.specs import (
+    Column,
+    Constant,
+    EventSpec,
+    NamedProperties,
+    Source,
+    StreamName,
+    identity_flaw,
+)
+
+_MERGED: Final = "$distinct_ids"
+_IDS_OF_A_MERGE: Final = 2
+
+_WHY_NOT: Final = (
+    "names an identity event, for which a project with simplified identity merge refuses the whole "
+    "request; set identity: original if the project's merge is original"
+)
+
+
+def guard_identity(name_event: Fetch, spec: EventSpec, shape: StreamShape, slots: Slots) -> Fetch:
+    """
+    Return *name_event*, seeing to it that an identity event may be sent and has the ids it needs.
+
+    A project with simplified identity merge refuses a whole request for one of them; one with
+    original identity merge takes an incomplete one, and ignores it without a word. A name that is
+    the same for all records, and none of theirs, costs nothing per record.
+
+    Raises:
+        StreamSchemaError: The stream's own name is an identity event's, and must not be.
+    """
+    if isinstance(spec.event, StreamName):
+        flaw = identity_flaw(shape.stream, spec.properties, is_original=spec.is_original_identity)
+        if flaw is not None:
+            raise StreamSchemaError(f"{spec.place}.event: is the stream's name, and {flaw}")
+    if not possible_events(spec, shape):
+        return name_event
+    if spec.is_original_identity:
+        return _complete(name_event, spec, shape, slots)
+    return _none(name_event, spec)
+
+
+def identity_converter(
+    spec: EventSpec, shape: StreamShape, name: str, source: Source
+) -> Converter | None:
+    """
+    Return how the ids of identity events are read, None for other properties.
+
+    Raises:
+        StreamSchemaError: The property is a list of ids, and hashed.
+    """
+    possible = possible_events(spec, shape) if spec.is_original_identity else {}
+    if not any(name in needed for needed in possible.values()):
+        return None
+    field = source_name(source, name)
+    if name != _MERGED:
+        return lambda value: _one_id(value, field)
+    if isinstance(source, Column) and source.is_hashed:
+        raise StreamSchemaError(
+            f'{spec.place}.properties: "{_MERGED}" is a list of two ids, and would be hashed as '
+            "one text; hash them before",
+        )
+    return lambda value: _two_ids(value, field)
+
+
+def possible_events(spec: EventSpec, shape: StreamShape) -> dict[str, tuple[str, ...]]:
+    """Return the identity events that a record may become, each with what it needs."""
+    match spec.event:
+        case Column():
+            return IDENTITY_EVENTS
+        case StreamName():
+            event: Any = shape.stream
+        case Constant(value=event):
+            pass
+    is_one = isinstance(event, str) and event in IDENTITY_EVENTS
+    return {event: IDENTITY_EVENTS[event]} if is_one else {}
+
+
+def _none(name_event: Fetch, spec: EventSpec) -> Fetch:
+    field = _event_field(spec)
+
+    def name(values: Values) -> Any:
+        event = name_event(values)
+        if type(event) is str and event in IDENTITY_EVENTS:
+            refuse("identity_event", field, _WHY_NOT)
+        return event
+
+    return name
+
+
+def _complete(name_event: Fetch, spec: EventSpec, shape: StreamShape, slots: Slots) -> Fetch:
+    properties = spec.properties
+    sources: dict[str, Source] = (
+        dict(properties.sources) if isinstance(properties, NamedProperties) else {}
+    )
+    place = f"{spec.place}.properties"
+    needed = {
+        event: [
+            (
+                name,
+                source_name(sources[name], name) if name in sources else name,
+                fetch(sources.get(name, Constant(None)), shape, place, slots),
+            )
+            for name in names
+        ]
+        for event, names in possible_events(spec, shape).items()
+    }
+
+    def name_checked(values: Values) -> Any:
+        event = name_event(values)
+        for name, field, read in needed.get(event, ()) if type(event) is str else ():
+            if read(values) is None:
+                refuse("missing_identity_id", field, f"is nowhere, and {event} needs {name}")
+        return event
+
+    return name_checked
+
+
+def _event_field(spec: EventSpec) -> str:
+    return "event" if isinstance(spec.event, StreamName) else source_name(spec.event, "event")
+
+
+def _one_id(value: Any, field: str) -> str:
+    text = id_text(value, field)
+    if not text or text.isspace():
+        refuse("invalid_identity_id", field, "is blank, and must be an id")
+    return text
+
+
+def _two_ids(value: Any, field: str) -> list[str]:
+    if type(value) is not list or len(value) != _IDS_OF_A_MERGE:
+        refuse("invalid_identity_id", field, "is not a list of exactly two ids")
+    return [_one_id(item, field) for item in value]

@@ -1,0 +1,139 @@
+"""What may stand beside an operation in a profile update, and how does a value become it?"""
+
+import sys
+from collections.abc import Callable
+from datetime import UTC
+from decimal import Decimal
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from target_mixpanel.errors import StreamSchemaError, listed, printable
+from target_mixpanel.limits import PROFILE_VALUE_MAX_BYTES
+from target_mixpanel.mapping.flaws import refuse
+from target_mixpanel.mapping.paths import ResolvedColumn, certain_types
+from target_mixpanel.mapping.properties import column_converter
+from target_mixpanel.mapping.shape import StreamShape
+from target_mixpanel.mapping.sources import column_hasher
+from target_mixpanel.mapping.values import Converter, converter
+from target_mixpanel.specs import Column, GroupSpec, UserOperation, UserSpec
+
+_Rule: TypeAlias = Callable[[Any, Any, str], Any]
+"""(the column's value, the same as a property's, what a refusal calls it) → the operand."""
+
+_ANY_NUMBER_OF_ITEMS: Final = sys.maxsize
+
+_ANY_VALUE: Final = converter(
+    {}, {}, UTC, "value", is_schema_enforced=False, max_items=_ANY_NUMBER_OF_ITEMS
+)
+
+_TYPES_TAKEN: Final = {
+    "add": frozenset({"integer", "number"}),
+    "append": frozenset({"boolean", "integer", "number", "object", "string"}),
+    "remove": frozenset({"boolean", "integer", "number", "object", "string"}),
+    "union": frozenset({"array", "integer", "number", "string"}),
+}
+_TAKEN_IN_WORDS: Final = {
+    "add": "numbers",
+    "append": "one value at a time",
+    "remove": "one value at a time",
+    "union": "texts, numbers and lists of them",
+}
+
+_NUMBERS: Final = (int, float, Decimal)
+
+_encode: Final = msgspec.json.Encoder(decimal_format="number").encode
+
+
+def operand_converter(
+    spec: UserSpec | GroupSpec,
+    column: Column,
+    found: ResolvedColumn,
+    shape: StreamShape,
+    place: str,
+) -> Converter | None:
+    """
+    Return how a column's values become what the mapping's operation takes.
+
+    A value that converts to None says nothing.
+
+    Raises:
+        StreamSchemaError: By the schema the column never holds such a value.
+    """
+    if column.is_hashed:
+        convert: Converter | None = column_hasher(shape, place)
+        kinds = frozenset({"string"})
+    else:
+        convert = column_converter(found, shape, spec.timezone, _ANY_NUMBER_OF_ITEMS)
+        kinds = _certain_types(found, shape)
+    taken = _TYPES_TAKEN.get(spec.operation)
+    if kinds and taken is not None and not kinds & taken:
+        raise StreamSchemaError(
+            f'{place}: "{printable(found.name)}" holds {listed(sorted(kinds))} by the stream\'s '
+            f"schema, and operation {spec.operation} takes {_TAKEN_IN_WORDS[spec.operation]}; "
+            "leave it out",
+        )
+    if taken is None and kinds and not kinds & {"array", "object"}:
+        return convert
+    return _with_rule(_RULES[spec.operation], convert, found.name)
+
+
+def _certain_types(found: ResolvedColumn, shape: StreamShape) -> frozenset[str]:
+    return certain_types(found.schema, shape.schema) if shape.is_schema_enforced else frozenset()
+
+
+def constant_converter(operation: UserOperation) -> Converter:
+    """Return how values of the configuration become what *operation* takes."""
+    return _with_rule(_RULES[operation], _ANY_VALUE, "value")
+
+
+def _with_rule(rule: _Rule, convert: Converter | None, field: str) -> Converter:
+    if convert is None:
+        return lambda value: rule(value, value, field)
+    return lambda value: rule(value, convert(value), field)
+
+
+def _whole(_: Any, converted: Any, field: str) -> Any:
+    is_sized = type(converted) is list or type(converted) is dict
+    if is_sized and len(_encode(converted)) > PROFILE_VALUE_MAX_BYTES:
+        refuse("too_large", field, "is a list or object of more than 256 KB", stage="limit")
+    return converted
+
+
+def _number(value: Any, converted: Any, field: str) -> Any:
+    if type(converted) in _NUMBERS:
+        return converted
+    if type(value) in _NUMBERS:
+        refuse(
+            "inexact_number",
+            field,
+            "is a number that no double holds, and cannot be added",
+            stage="limit",
+        )
+    return refuse("not_a_number", field, "is no number, and operation add takes nothing else")
+
+
+def _one(value: Any, converted: Any, field: str) -> Any:
+    if type(converted) is list:
+        refuse("not_one_value", field, "is a list, and the operation takes one value at a time")
+    return _whole(value, converted, field)
+
+
+def _several(value: Any, converted: Any, field: str) -> list[Any] | None:
+    items = converted if type(converted) is list else [converted]
+    kept = [item for item in items if item is not None]
+    for item in kept:
+        if type(item) is not str and type(item) not in _NUMBERS:
+            refuse("invalid_union", field, "holds what is neither a text nor a number")
+    _whole(value, kept, field)
+    return kept or None
+
+
+_RULES: Final[dict[UserOperation, _Rule]] = {
+    "set": _whole,
+    "set_once": _whole,
+    "add": _number,
+    "append": _one,
+    "remove": _one,
+    "union": _several,
+}

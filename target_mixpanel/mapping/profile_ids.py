@@ -1,0 +1,95 @@
+"""Whose profile does a record change?"""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from target_mixpanel.errors import StreamSchemaError
+from target_mixpanel.limits import GROUP_ID_MAX_CHARS
+from target_mixpanel.mapping.actors import identifier
+from target_mixpanel.mapping.canonical import scalar_text
+from target_mixpanel.mapping.flaws import UnmappableError, refuse
+from target_mixpanel.mapping.paths import Slots, Values
+from target_mixpanel.mapping.shape import StreamShape
+from target_mixpanel.mapping.sources import fetch_id, source_name
+from target_mixpanel.model import JsonObject
+from target_mixpanel.specs import Column, DistinctId, GroupSpec, SimplifiedId, Source, UserSpec
+
+Identifier: TypeAlias = Callable[[Values], tuple[str, JsonObject]]
+"""A record's values → the profile's id, and the part of an update that names the profile."""
+
+
+def profile_identifier(spec: UserSpec | GroupSpec, shape: StreamShape, slots: Slots) -> Identifier:
+    """
+    Compile whose profile a record changes.
+
+    Raises:
+        StreamSchemaError: The schema has no such column, or the id is the same for every record,
+            and wrong for every one.
+    """
+    match spec:
+        case UserSpec():
+            identify = _user_identifier(spec, shape, slots)
+        case GroupSpec():
+            identify = _group_identifier(spec, shape, slots)
+    if not any(isinstance(source, Column) for source in id_sources(spec)):
+        try:
+            identify([])
+        except UnmappableError as error:
+            key = "group_id" if isinstance(spec, GroupSpec) else "distinct_id"
+            raise StreamSchemaError(f"{spec.place}.{key}: {error.flaw.detail}") from None
+    return identify
+
+
+def id_sources(spec: UserSpec | GroupSpec) -> tuple[Source | None, ...]:
+    """Return where the ids of the profiles come from."""
+    if isinstance(spec, GroupSpec):
+        return (spec.group_id,)
+    match spec.identity:
+        case DistinctId(source=source):
+            return (source,)
+        case SimplifiedId(user=user, device=device):
+            return (user, device)
+
+
+def _user_identifier(spec: UserSpec, shape: StreamShape, slots: Slots) -> Identifier:
+    _, identify = identifier(spec, shape, slots)
+    ids = [source for source in id_sources(spec) if source is not None]
+    field = source_name(ids[0], "distinct_id")
+
+    def read(values: Values) -> tuple[str, JsonObject]:
+        user = identify(values)[0]
+        if not user or user.isspace():
+            refuse("missing_distinct_id", field, "is blank, and a profile needs an id")
+        return user, {"$distinct_id": user}
+
+    return read
+
+
+def _group_identifier(spec: GroupSpec, shape: StreamShape, slots: Slots) -> Identifier:
+    get = fetch_id(spec.group_id, shape, f"{spec.place}.group_id", slots, _group_text)
+    field = source_name(spec.group_id, "group_id")
+    group_key = spec.group_key
+
+    def read(values: Values) -> tuple[str, JsonObject]:
+        group_id = _group_text(get(values), field)
+        return group_id, {"$group_key": group_key, "$group_id": group_id}
+
+    return read
+
+
+def _group_text(value: object, field: str) -> str:
+    if value is None:
+        refuse("missing_group_id", field, "is null or missing, and the mapping has no default")
+    text = None if isinstance(value, bool) else scalar_text(value)
+    if text is None:
+        refuse("invalid_group_id", field, "is neither a text nor a number")
+    if not text or text.isspace():
+        refuse("missing_group_id", field, "is blank, and a profile needs an id")
+    if len(text) > GROUP_ID_MAX_CHARS:
+        refuse(
+            "invalid_group_id",
+            field,
+            f"has more than {GROUP_ID_MAX_CHARS} characters",
+            stage="limit",
+        )
+    return text

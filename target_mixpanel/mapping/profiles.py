@@ -1,0 +1,224 @@
+"""How does a record become an update of a user's or a group's profile?"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from target_mixpanel.errors import StreamSchemaError, printable
+from target_mixpanel.limits import (
+    PROFILE_MAX_PROPERTIES,
+    RESERVED_PROFILE_PROPERTIES,
+)
+from target_mixpanel.mapping.actors import NO_LOCATION, ip_reader
+from target_mixpanel.mapping.canonical import scalar_text
+from target_mixpanel.mapping.flaws import refuse
+from target_mixpanel.mapping.operands import constant_converter, operand_converter
+from target_mixpanel.mapping.paths import Slot, Slots, Values
+from target_mixpanel.mapping.profile_ids import Identifier, id_sources, profile_identifier
+from target_mixpanel.mapping.properties import (
+    Conversion,
+    PropertyRules,
+    compile_property,
+    constant_value,
+    property_sources,
+)
+from target_mixpanel.mapping.shape import StreamShape
+from target_mixpanel.mapping.sources import Fetch, fetch, source_name
+from target_mixpanel.mapping.values import Converter
+from target_mixpanel.model import JsonObject
+from target_mixpanel.specs import (
+    AllColumns,
+    Column,
+    Constant,
+    GroupSpec,
+    NamedProperties,
+    PropertyNames,
+    Source,
+    UserOperation,
+    UserSpec,
+)
+
+Operand: TypeAlias = JsonObject | list[str] | None
+"""What stands beside an operation in an update."""
+
+OperandReader: TypeAlias = Callable[[Values], Operand | msgspec.UnsetType]
+"""A record's values → its operand; UNSET where it has nothing to say."""
+
+_RULES: Final = PropertyRules(PROFILE_MAX_PROPERTIES, RESERVED_PROFILE_PROPERTIES)
+
+_NOT_SET: Final = frozenset({"", "0", "f", "false", "n", "no"})
+"""Texts that, though not null, say that nothing was deleted: a tap for CSV knows only texts."""
+
+
+class ProfileUpdate(msgspec.Struct, frozen=True):
+    """What one record does to one profile."""
+
+    profile_id: str
+    """Updates of one id keep their order: a user's distinct_id, or a group's id."""
+    operation: UserOperation
+    update: JsonObject
+    """`{"$distinct_id": …, "$set": {…}}` or `{"$group_key": …, "$group_id": …, "$set": {…}}`;
+    without the project's token, which is put in when a request is packed."""
+
+
+class ProfilePlan(msgspec.Struct, frozen=True):
+    """A stream's mapping compiled against its schema."""
+
+    slots: Sequence[Slot]
+    """What `map` wants of a record, in this order."""
+    operation: UserOperation
+    identify: Identifier
+    is_deleted: Callable[[Values], bool] | None
+    read_ip: Fetch | None
+    read_operand: OperandReader
+    left_out: tuple[str, ...]
+    """Columns that "*" does not take though nobody excluded them."""
+
+    def map(self, values: Values, now_ms: int = 0) -> ProfileUpdate | None:  # noqa: ARG002 (as every plan)
+        """
+        Return a record as an update; None if it has nothing to say, its values being null.
+
+        Args:
+            values: The record's, by slot.
+            now_ms: Does not matter here.
+
+        Raises:
+            UnmappableError: It has no update; its flaw says why.
+        """
+        try:
+            profile_id, update = self.identify(values)
+            if self.is_deleted is not None and self.is_deleted(values):
+                return ProfileUpdate(profile_id, "delete", {**update, "$delete": None})
+            operand = self.read_operand(values)
+            if operand is msgspec.UNSET:
+                return None
+            if self.read_ip is not None:
+                ip = self.read_ip(values)
+                if ip != NO_LOCATION:  # else the request says so for all its updates
+                    update["$ip"] = ip
+        except RecursionError:
+            refuse("too_deep", detail="nests too deeply", stage="limit")
+        except UnicodeEncodeError:
+            refuse("lone_surrogate", detail="holds half a character")
+        update[f"${self.operation}"] = operand
+        return ProfileUpdate(profile_id, self.operation, update)
+
+
+def compile_profiles(spec: UserSpec | GroupSpec, shape: StreamShape) -> ProfilePlan:
+    """
+    Compile *spec* against a stream's schema.
+
+    Raises:
+        StreamSchemaError: The mapping and the schema do not fit; the message says how to mend it.
+    """
+    slots = Slots()
+    read_operand, left_out = _operand_reader(spec, shape, slots)
+    ip = _ip_source(spec)
+    return ProfilePlan(
+        slots=slots.all,
+        operation=spec.operation,
+        identify=profile_identifier(spec, shape, slots),
+        is_deleted=_deletion(spec, shape, slots),
+        read_ip=None if ip is None else ip_reader(ip, shape, f"{spec.place}.ip", slots),
+        read_operand=read_operand,
+        left_out=left_out,
+    )
+
+
+def _ip_source(spec: UserSpec | GroupSpec) -> Source | None:
+    return spec.ip if isinstance(spec, UserSpec) else None
+
+
+def _deletion(
+    spec: UserSpec | GroupSpec, shape: StreamShape, slots: Slots
+) -> Callable[[Values], bool] | None:
+    if spec.delete_when is None:
+        return None
+    get = fetch(spec.delete_when, shape, f"{spec.place}.delete_when", slots)
+    field = source_name(spec.delete_when, "delete_when")
+
+    def is_deleted(values: Values) -> bool:
+        value = get(values)
+        if value is None:
+            return False
+        text = scalar_text(value)
+        if text is None:
+            refuse(
+                "invalid_delete_when", field, "is a list or an object; delete_when takes neither"
+            )
+        return text.strip().lower() not in _NOT_SET
+
+    return is_deleted
+
+
+def _operand_reader(
+    spec: UserSpec | GroupSpec, shape: StreamShape, slots: Slots
+) -> tuple[OperandReader, tuple[str, ...]]:
+    """Return how a record's operand is read, and the columns left out."""
+    match spec.properties:
+        case PropertyNames(names=names) if spec.operation == "unset":
+            return lambda _: list(names), ()
+        case PropertyNames():
+            # With delete_when, the records that it does not delete say nothing.
+            is_for_all = spec.delete_when is None
+            return lambda _: None if is_for_all else msgspec.UNSET, ()
+        case AllColumns() | NamedProperties() as properties:
+            sources, left_out = property_sources(
+                properties,
+                [*id_sources(spec), spec.delete_when, _ip_source(spec)],
+                _RULES,
+                shape,
+                spec.place,
+            )
+    if not sources:
+        raise StreamSchemaError(
+            f'{spec.place}.properties: "*" takes no column of this stream; name the properties, or '
+            "write operation: delete",
+        )
+    return _properties_reader(sources, spec, shape, slots), left_out
+
+
+def _properties_reader(
+    sources: tuple[tuple[str, Source], ...],
+    spec: UserSpec | GroupSpec,
+    shape: StreamShape,
+    slots: Slots,
+) -> OperandReader:
+    place = f"{spec.place}.properties"
+    convert_constant = constant_converter(spec.operation)
+    constants: JsonObject = {}
+    columns = []
+    for name, source in sources:
+        match source:
+            case Constant(value=None):
+                pass
+            case Constant(value=value):
+                where = f'{place}: "{printable(name)}"'
+                constants[name] = constant_value(value, where, convert_constant)
+            case Column() as column:
+                convert = partial(operand_converter, spec, column, shape=shape, place=place)
+                conversion = Conversion(convert, convert_constant)
+                made = compile_property(name, column, conversion, shape, place)
+                columns.append((name, slots.add(made.column), made.default, made.convert))
+    return _reader({name: value for name, value in constants.items() if value is not None}, columns)
+
+
+def _reader(
+    constants: JsonObject,
+    columns: Sequence[tuple[str, int, Any, Converter | None]],
+) -> OperandReader:
+    def read(values: Values) -> JsonObject | msgspec.UnsetType:
+        operand = dict(constants)
+        for name, slot, default, convert in columns:
+            value = values[slot]
+            if value is None:
+                value = default
+            elif convert is not None:
+                value = convert(value)
+            if value is not None:
+                operand[name] = value
+        return operand or msgspec.UNSET
+
+    return read

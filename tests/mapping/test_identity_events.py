@@ -1,0 +1,183 @@
+"""An event that changes who is who is sent whole, and only to a project that takes it."""
+
+import pytest
+
+from target_mixpanel.errors import StreamSchemaError
+from target_mixpanel.limits import IDENTITY_EVENTS
+from target_mixpanel.mapping.flaws import UnmappableError
+from tests.mapping.making import (
+    ORDER,
+    ORDERS,
+    event_of,
+    open_columns,
+    plan_of,
+    properties_of,
+    shape_of,
+)
+
+COLUMNS = {**ORDERS, **open_columns("kind", "identified", "anon", "other", "pair")}
+SHAPE = shape_of(COLUMNS)
+PROPERTIES = {
+    "$identified_id": "identified",
+    "$anon_id": "anon",
+    "alias": "other",
+    "$distinct_ids": "pair",
+}
+RECORD = {**ORDER, "identified": "ada", "anon": "c-1", "other": "a@b", "pair": ["ada", "bob"]}
+
+
+def refusal(record, mapping, shape=SHAPE):
+    with pytest.raises(UnmappableError) as refused:
+        properties_of(record, mapping, shape)
+    return refused.value.flaw
+
+
+@pytest.mark.parametrize("event", IDENTITY_EVENTS)
+def test_a_name_from_a_column_is_no_identity_event(event):
+    """One of them would cost its whole request."""
+    flaw = refusal({**ORDER, "kind": event}, {"event_from": "kind"})
+
+    assert (flaw.stage, flaw.reason, flaw.field) == ("map", "identity_event", "kind")
+    assert "set identity: original" in flaw.detail
+
+
+@pytest.mark.parametrize("event", ["identify", "$Identify", "$merge ", "Paid"])
+def test_other_names_pass(event):
+    plan = plan_of({"event_from": "kind"}, SHAPE)
+
+    assert event_of(plan, {**ORDER, "kind": event})["event"] == event
+
+
+@pytest.mark.parametrize("name", [["$merge"], {"$merge": 1}, 5])
+@pytest.mark.parametrize("identity", ["simplified", "original"])
+def test_a_name_that_is_no_text_is_still_missing(name, identity):
+    mapping = {"event_from": "kind", "identity": identity}
+
+    assert refusal({**ORDER, "kind": name}, mapping).reason == "missing_event"
+
+
+@pytest.mark.parametrize("event", IDENTITY_EVENTS)
+def test_a_streams_own_name_is_no_identity_event(event):
+    with pytest.raises(StreamSchemaError) as error:
+        plan_of(shape=shape_of(COLUMNS, stream=event))
+
+    assert str(error.value).startswith(
+        f'streams.orders.event: is the stream\'s name, and "{event}" is an identity event'
+    )
+
+
+def test_a_streams_own_name_may_be_one_where_it_is_taken():
+    mapping = {"identity": "original", "properties": {"$distinct_ids": "pair"}}
+    plan = plan_of(mapping, shape_of(COLUMNS, stream="$merge"))
+
+    assert event_of(plan, RECORD)["event"] == "$merge"
+    with pytest.raises(UnmappableError):
+        event_of(plan, ORDER)
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        ("$identify", {"$identified_id": "ada", "$anon_id": "c-1"}),
+        ("$create_alias", {"alias": "a@b"}),
+        ("$merge", {"$distinct_ids": ["ada", "bob"]}),
+    ],
+)
+@pytest.mark.parametrize("is_constant", [True, False])
+def test_an_identity_event_carries_its_ids(event, expected, is_constant):
+    named = {"event": event} if is_constant else {"event_from": "kind"}
+    properties = {name: PROPERTIES[name] for name in expected}
+    mapping = {**named, "identity": "original", "properties": properties}
+    made = properties_of({**RECORD, "kind": event}, mapping, SHAPE)
+
+    assert {name: made[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("event", "column"),
+    [
+        ("$identify", "identified"),
+        ("$identify", "anon"),
+        ("$create_alias", "other"),
+        ("$merge", "pair"),
+    ],
+)
+@pytest.mark.parametrize("is_constant", [True, False])
+def test_an_identity_event_without_an_id_is_refused(event, column, is_constant):
+    """Mixpanel would take it, and ignore it."""
+    named = {"event": event} if is_constant else {"event_from": "kind"}
+    mapping = {**named, "identity": "original", "properties": PROPERTIES}
+    flaw = refusal({**RECORD, "kind": event, column: None}, mapping)
+
+    assert (flaw.stage, flaw.reason, flaw.field) == ("map", "missing_identity_id", column)
+
+
+def test_an_id_that_is_not_mapped_is_missing():
+    mapping = {"event_from": "kind", "identity": "original", "properties": "*"}
+    flaw = refusal({**RECORD, "kind": "$merge"}, mapping)
+
+    assert (flaw.reason, flaw.field) == ("missing_identity_id", "$distinct_ids")
+
+
+def test_other_events_of_the_stream_need_no_ids():
+    mapping = {"event_from": "kind", "identity": "original", "properties": PROPERTIES}
+    made = properties_of({**ORDER, "kind": "Paid"}, mapping, SHAPE)
+
+    assert not PROPERTIES.keys() & made.keys()
+
+
+@pytest.mark.parametrize(
+    ("event", "column", "value", "reason"),
+    [
+        ("$merge", "pair", ["ada"], "invalid_identity_id"),
+        ("$merge", "pair", ["a", "b", "c"], "invalid_identity_id"),
+        ("$merge", "pair", "ada", "invalid_identity_id"),
+        ("$merge", "pair", {"a": 1, "b": 2}, "invalid_identity_id"),
+        ("$merge", "pair", ["ada", ""], "invalid_identity_id"),
+        ("$merge", "pair", ["ada", "anonymous"], "invalid_distinct_id"),
+        ("$merge", "pair", ["ada", None], "missing_distinct_id"),
+        ("$identify", "identified", " ", "invalid_identity_id"),
+        ("$identify", "anon", ["c"], "invalid_distinct_id"),
+        ("$create_alias", "other", "null", "invalid_distinct_id"),
+    ],
+)
+@pytest.mark.parametrize("is_constant", [True, False])
+def test_ids_that_are_none_are_refused(event, column, value, reason, is_constant):
+    named = {"event": event} if is_constant else {"event_from": "kind"}
+    mapping = {**named, "identity": "original", "properties": PROPERTIES}
+    flaw = refusal({**RECORD, "kind": event, column: value}, mapping)
+
+    assert (flaw.reason, flaw.field) == (reason, column)
+
+
+def test_numbers_are_ids_as_elsewhere():
+    mapping = {"event": "$merge", "identity": "original", "properties": PROPERTIES}
+    made = properties_of({**RECORD, "pair": [7, "ada"], "other": 5}, mapping, SHAPE)
+
+    assert made["$distinct_ids"] == ["7", "ada"]
+    assert made["alias"] == 5  # $create_alias's, and no id here
+
+
+def test_a_constant_id_is_checked_at_once():
+    properties = {"$distinct_ids": {"value": ["ada"]}}
+    with pytest.raises(StreamSchemaError) as error:
+        plan_of({"event": "$merge", "identity": "original", "properties": properties}, SHAPE)
+
+    assert str(error.value) == (
+        'streams.orders.properties: "$distinct_ids": is not a list of exactly two ids'
+    )
+
+
+def test_two_ids_are_not_hashed_as_one():
+    properties = {"$distinct_ids": {"column": "pair", "hash": True}}
+    mapping = {"event": "$merge", "identity": "original", "properties": properties}
+    with pytest.raises(StreamSchemaError, match="would be hashed as one text"):
+        plan_of(mapping, shape_of(COLUMNS, hash_key=b"k"))
+
+
+def test_a_hashed_id_is_the_hash():
+    properties = {"alias": {"column": "other", "hash": True}}
+    mapping = {"event": "$create_alias", "identity": "original", "properties": properties}
+    made = properties_of(RECORD, mapping, shape_of(COLUMNS, hash_key=b"k"))
+
+    assert len(made["alias"]) == 64
