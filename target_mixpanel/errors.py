@@ -50,6 +50,10 @@ class UnaccountedRowsError(TargetMixpanelError):
     """Mixpanel's reply does not say what became of every row that was sent."""
 
 
+class LookupTableError(TargetMixpanelError):
+    """A lookup table cannot be replaced: its rows, its id, or room for them must be looked at."""
+
+
 class DeadLetterError(TargetMixpanelError):
     """A rejection could not be written down safely."""
 

@@ -9,6 +9,20 @@ IMPORT_MAX_BYTES: Final = 9_500_000
 """Uncompressed bytes of one /import request. The page says "10MB"; this holds under either reading
 of it (10^7 or 10 x 2^20), with room. https://developer.mixpanel.com/reference/import-events"""
 
+PROFILE_MAX_UPDATES: Final = 2_000
+"""Updates in one /engage or /groups request. https://developer.mixpanel.com/reference/user-profile-limits
+and limits-1; it was 200 for groups until January 2024."""
+
+LOOKUP_TABLE_MAX_BYTES: Final = 100_000_000
+"""Uncompressed CSV of one lookup table. The page says "100MB", read as 10^8, which holds under
+either reading. https://developer.mixpanel.com/reference/replace-lookup-table"""
+
+LOOKUP_TABLES_MAX_ROWS: Final = 5_000_000
+"""Rows of all of a project's lookup tables together, so of one at most. The same page."""
+
+LOOKUP_TABLE_MAX_CALLS: Final = 100
+"""Replacements of lookup tables in a rolling day. The same page."""
+
 EVENT_MAX_BYTES: Final = 999_999
 """Uncompressed JSON of one event. The page says less than "1MB", read as 10^6."""
 

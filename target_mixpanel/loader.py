@@ -15,9 +15,10 @@ from target_mixpanel.dead_letter import DeadLetters
 from target_mixpanel.delivery.batches import Batch, BatchBuilder, SizeLimit
 from target_mixpanel.delivery.client import Client
 from target_mixpanel.delivery.courier import Courier, Reports, RetryPolicy, Transport
-from target_mixpanel.delivery.endpoints import Endpoint, import_endpoint
+from target_mixpanel.delivery.endpoints import Endpoint
 from target_mixpanel.delivery.gate import Gate
 from target_mixpanel.delivery.outbox import Outbox
+from target_mixpanel.delivery.routes import import_route
 from target_mixpanel.delivery.server_clock import ServerClock
 from target_mixpanel.errors import StreamSchemaError, printable
 from target_mixpanel.model import JsonObject, Rejection, Span
@@ -35,11 +36,11 @@ class OpenTransport(Protocol):
 
     def __call__(
         self,
-        endpoint: Endpoint,
+        endpoints: Sequence[Endpoint],
         *,
         timeout_s: float,
     ) -> AbstractContextManager[Transport]:
-        """Return the transport of one sender."""
+        """Return the transport of one sender to *endpoints*, which are of one host."""
 
 
 class Loader:
@@ -79,6 +80,7 @@ class Loader:
         self._server_clock = ServerClock()
         self.look_at_the_clock()
         self._size_limit = SizeLimit(settings.batch_size_bytes)
+        self._route = import_route(settings.url, settings.credentials, settings.secrets())
         self._gate = Gate(
             settings.max_parallel_requests,
             stop,
@@ -177,6 +179,7 @@ class Loader:
         """Return a collector of the rows that one of *epoch*'s mappings makes."""
         return BatchBuilder(
             epoch,
+            route=self._route,
             max_rows=self.settings.batch_size_rows,
             size_limit=self._size_limit,
             max_age_s=self.settings.batch_wait_limit_seconds,
@@ -234,9 +237,8 @@ class Loader:
     @contextmanager
     def _courier(self) -> Iterator[Courier]:
         settings = self.settings
-        endpoint = import_endpoint(settings.url, settings.credentials, settings.secrets())
         timeout_s = settings.request_timeout_seconds
-        with self._open_transport(endpoint, timeout_s=timeout_s) as transport:
+        with self._open_transport([self._route.endpoint], timeout_s=timeout_s) as transport:
             yield Courier(
                 transport,
                 self._gate,

@@ -32,6 +32,8 @@ class Row(msgspec.Struct, gc=False):
     """UTF-8 JSON without line end."""
     insert_id: str
     record: Record
+    is_repeatable: bool = True
+    """Whether applying it twice is the same as once; if not, it is never blindly sent again."""
 
 
 class Flaw(msgspec.Struct, frozen=True):

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import msgspec
 
+from target_mixpanel.delivery.routes import Route
 from target_mixpanel.model import Row
 
-_NEWLINE_BYTES: Final = 1
 _LIMIT_IN_MESSAGE: Final = re.compile(r"limit of (\d{4,12}) bytes")
 
 
@@ -21,14 +21,18 @@ class Batch(msgspec.Struct, frozen=True):
     """What the caller needs to know again when the batch is settled; delivery never looks at it."""
     closed_at: float
     """When it was ready to go, in the builder's clock."""
+    route: Route
+    lane: int | None = None
+    """Batches of one lane are delivered in the order submitted, one at a time; None: in any."""
+
+    def of(self, rows: Sequence[Row]) -> "Batch":
+        """Return a batch like this one of other *rows*."""
+        return Batch(rows, self.tag, self.closed_at, self.route, self.lane)
 
     def halves(self) -> tuple["Batch", "Batch"]:
         """Return the batch as two of about the same number of rows; it has at least two."""
         middle = len(self.rows) // 2
-        return (
-            Batch(self.rows[:middle], self.tag, self.closed_at),
-            Batch(self.rows[middle:], self.tag, self.closed_at),
-        )
+        return self.of(self.rows[:middle]), self.of(self.rows[middle:])
 
 
 class SizeLimit:
@@ -49,22 +53,27 @@ class SizeLimit:
 class BatchBuilder:
     """Collect rows until a batch is full by rows or bytes, or old enough. For one thread."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (what fills it, and what it is filled for)
         self,
         tag: Any,
         *,
+        route: Route,
         max_rows: int,
         size_limit: SizeLimit,
         max_age_s: float,
         clock: Callable[[], float],
+        lane: int | None = None,
     ) -> None:
         self._tag = tag
-        self._max_rows = max_rows
+        self._route = route
+        self._lane = lane
+        self._row_bytes = route.row_bytes
+        self._max_rows = min(max_rows, route.max_rows)
         self._size_limit = size_limit
         self._max_age_s = max_age_s
         self._clock = clock
         self._rows: list[Row] = []
-        self._bytes = 0
+        self._bytes = route.frame_bytes
         self.due_at: float | None = None
         """When the rows so far must go out; None while there are none."""
 
@@ -74,7 +83,7 @@ class BatchBuilder:
 
         A row larger than a batch travels alone, so that Mixpanel, not we, decides its fate.
         """
-        size = len(row.body) + _NEWLINE_BYTES
+        size = len(row.body) + self._row_bytes
         full = None
         if self._bytes + size > self._size_limit.max_bytes:
             full = self.take()
@@ -91,8 +100,8 @@ class BatchBuilder:
         """Return the rows so far as a batch, None if there are none."""
         if not self._rows:
             return None
-        batch = Batch(self._rows, self._tag, self._clock())
+        batch = Batch(self._rows, self._tag, self._clock(), self._route, self._lane)
         self._rows = []
-        self._bytes = 0
+        self._bytes = self._route.frame_bytes
         self.due_at = None
         return batch

@@ -20,6 +20,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, LocationParseError
 
+from target_mixpanel.delivery.encode import Body
 from target_mixpanel.delivery.endpoints import Endpoint
 from target_mixpanel.delivery.verdict import Answer, NoAnswer, NotConnected, Reply
 from target_mixpanel.errors import EndpointError, printable
@@ -37,31 +38,37 @@ _SHORT: Final = 3
 
 class Client:
     """
-    Send payloads to one endpoint over one kept connection. For one thread at a time.
+    Send payloads to the endpoints of one host over one kept connection. For one thread at a time.
 
     The only retries are the courier's: this repeats nothing, follows no redirect, and sends the
     endpoint's own credentials, whatever a .netrc says. Proxies and CA bundles of the environment
     are honoured.
     """
 
-    def __init__(self, endpoint: Endpoint, *, timeout_s: float) -> None:
+    def __init__(self, endpoints: Sequence[Endpoint], *, timeout_s: float) -> None:
         """
         Take from the environment what it says about proxies and CA bundles, once.
+
+        Args:
+            endpoints: All that this run sends to, one at least: what a reply of any repeats of the
+                secrets of any is redacted.
+            timeout_s: Of a whole exchange.
 
         Raises:
             EndpointError: The CA bundle it names is not there.
         """
-        self._endpoint = endpoint
         self._timeout_s = timeout_s
-        self._secrets = _forms(endpoint)
+        self._secrets = _forms(endpoints)
         self._socket: socket.socket | None = None
+        self._was_sent = False
+        """Whether the request under way has, or had, a connection to be written to."""
         self._is_over = threading.Event()
         """Of the exchange under way: its time is up."""
         self._session = _Session()
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, _Adapter(self._remember))
+            self._session.mount(scheme, _Adapter(self._remember, self._note_sending))
         self._environment = self._session.merge_environment_settings(
-            endpoint.url,
+            endpoints[0].url,
             {},
             stream=True,
             verify=None,
@@ -76,14 +83,17 @@ class Client:
         # compressing the request.
         self._session.trust_env = False
 
-    def send(self, body: bytes) -> Reply:
+    def send(self, endpoint: Endpoint, body: Body) -> Reply:
         """Send *body* and return what came back; raises nothing that a network can cause."""
+        if not isinstance(body, bytes):
+            body.seek(0)  # an earlier attempt may have read it
+        self._was_sent = False
         request = requests.Request(
-            "POST",
-            self._endpoint.url,
-            headers=dict(self._endpoint.headers),
+            endpoint.method,
+            endpoint.url,
+            headers=dict(endpoint.headers),
             data=body,
-            auth=self._endpoint.auth,
+            auth=endpoint.auth,
         )
         timeout = (min(CONNECT_TIMEOUT_S, self._timeout_s), self._timeout_s)
         try:
@@ -98,9 +108,11 @@ class Client:
             ):
                 reply = _read(response, self._secrets)
         except (requests.RequestException, HTTPError, OSError) as error:
-            reply = _failure(error)
+            reply = _failure(error, was_sent=self._was_sent)
         # A reply that ends with its connection looks whole after the cut, too.
-        return NoAnswer(f"no whole answer within {self._timeout_s:g} s") if is_over() else reply
+        if is_over():
+            return NoAnswer(f"no whole answer within {self._timeout_s:g} s", self._was_sent)
+        return reply
 
     @contextmanager
     def _deadline(self) -> Iterator[Callable[[], bool]]:
@@ -129,6 +141,9 @@ class Client:
         self._socket = connected
         if self._is_over.is_set():
             _shut(connected)  # connecting took all the time there was
+
+    def _note_sending(self) -> None:
+        self._was_sent = True
 
     def __enter__(self) -> Self:
         return self
@@ -160,10 +175,14 @@ class _Session(requests.Session):
 
 
 class _Adapter(HTTPAdapter):
-    """Requests' transport, except that it tells which socket it uses."""
+    """Requests' transport, except that it tells which socket it uses, and when."""
 
-    def __init__(self, on_connect: Callable[[socket.socket], None]) -> None:
-        self._pools = _pool_classes(on_connect)
+    def __init__(
+        self,
+        on_connect: Callable[[socket.socket], None],
+        on_request: Callable[[], None],
+    ) -> None:
+        self._pools = _pool_classes(on_connect, on_request)
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -176,13 +195,22 @@ class _Adapter(HTTPAdapter):
         return manager
 
 
-def _pool_classes(on_connect: Callable[[socket.socket], None]) -> dict[str, type]:
+def _pool_classes(
+    on_connect: Callable[[socket.socket], None],
+    on_request: Callable[[], None],
+) -> dict[str, type]:
     # Told twice: while a proxy opens its tunnel there is only the first socket, and TLS wraps it.
     class PlainConnection(HTTPConnection):
         def _new_conn(self) -> socket.socket:
             connected = super()._new_conn()
             on_connect(connected)
             return connected
+
+        def request(self, *args: Any, **kwargs: Any) -> None:
+            if self.is_closed:
+                self.connect()  # apart, or a connection that fails would look like a request
+            on_request()
+            super().request(*args, **kwargs)
 
     class TlsConnection(HTTPSConnection):
         def _new_conn(self) -> socket.socket:
@@ -193,6 +221,12 @@ def _pool_classes(on_connect: Callable[[socket.socket], None]) -> dict[str, type
         def connect(self) -> None:
             super().connect()
             on_connect(self.sock)
+
+        def request(self, *args: Any, **kwargs: Any) -> None:
+            if self.is_closed:
+                self.connect()
+            on_request()
+            super().request(*args, **kwargs)
 
     class PlainPool(HTTPConnectionPool):
         ConnectionCls = PlainConnection
@@ -212,11 +246,13 @@ def _shut(connected: Any) -> None:
         socket.socket.shutdown(plain, socket.SHUT_RDWR)
 
 
-def _forms(endpoint: Endpoint) -> tuple[bytes, ...]:
+def _forms(endpoints: Sequence[Endpoint]) -> tuple[bytes, ...]:
     """Return what a server could repeat of our secrets, the longest first."""
-    texts = [":".join(endpoint.auth), *(f"{secret}:" for secret in endpoint.secrets)]
+    auths = {endpoint.auth for endpoint in endpoints if endpoint.auth is not None}
+    secrets = {secret for endpoint in endpoints for secret in endpoint.secrets}
+    texts = [*map(":".join, auths), *(f"{secret}:" for secret in secrets)]
     pairs = [base64.b64encode(text.encode("latin-1", "replace")) for text in texts]
-    plain = [*endpoint.auth, *endpoint.secrets]
+    plain = [*(part for auth in auths for part in auth), *secrets]
     spelled = [*plain, *map(quote, plain), *(json.dumps(text)[1:-1] for text in plain)]
     parts = {*pairs, *(text.encode() for text in spelled)}
     return tuple(sorted((part for part in parts if len(part) > _SHORT), key=len, reverse=True))
@@ -250,7 +286,7 @@ _UNUSABLE: Final = (InvalidURL, InvalidSchema, LocationParseError)
 """What a proxy's address can be; the endpoint's own was looked at among the settings."""
 
 
-def _failure(error: BaseException) -> Reply:
+def _failure(error: BaseException, *, was_sent: bool) -> Reply:
     """Name the failure by its innermost cause; the messages of the outer ones repeat the URL."""
     cause = error
     for cause in _causes(error):
@@ -261,11 +297,11 @@ def _failure(error: BaseException) -> Reply:
         if isinstance(cause, ssl.SSLError) and not isinstance(cause, _TLS_CUT_OFF):
             return NotConnected(f"TLS failed ({cause.reason or type(cause).__name__})")
     if isinstance(cause, OSError) and cause.strerror:
-        return NoAnswer(f"{type(cause).__name__}: {cause.strerror}")
+        return NoAnswer(f"{type(cause).__name__}: {cause.strerror}", was_sent)
     if type(cause) is OSError:
-        return NoAnswer(printable(str(cause)))  # a proxy's refusal
+        return NoAnswer(printable(str(cause)), was_sent)  # a proxy's refusal
     kind = type(cause)
-    return NoAnswer(f"{kind.__module__}.{kind.__name__}".removeprefix("builtins."))
+    return NoAnswer(f"{kind.__module__}.{kind.__name__}".removeprefix("builtins."), was_sent)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -10,27 +10,33 @@ import msgspec
 import tenacity
 
 from target_mixpanel.delivery.batches import Batch, SizeLimit
-from target_mixpanel.delivery.encode import Payload, import_payload
+from target_mixpanel.delivery.encode import Body, Payload
+from target_mixpanel.delivery.endpoints import Endpoint
 from target_mixpanel.delivery.gate import Gate
+from target_mixpanel.delivery.table_verdict import tables_there_are
 from target_mixpanel.delivery.verdict import (
     Answer,
     BlamesNobody,
     Delivered,
     DoesNotAddUp,
     Hopeless,
+    NoSuchTable,
     Refused,
     RefusedRow,
     Reply,
+    TableRefused,
     TooLarge,
     TryAgain,
     Verdict,
-    judge,
 )
+from target_mixpanel.delivery.words import without_values
 from target_mixpanel.errors import (
     CredentialsError,
     DeliveryAbandonedError,
     EndpointError,
+    LookupTableError,
     UnaccountedRowsError,
+    printable,
 )
 from target_mixpanel.model import Flaw, Rejection, Row
 from target_mixpanel.stop import Stop
@@ -42,14 +48,11 @@ _TRIES_AT_A_SUM: Final = 2
 
 _LEAST_JITTER_SHARE: Final = 0.2
 
-_SHORT: Final = 3
-"""A value of so few characters may stand in a server's words by chance."""
-
 
 class Transport(Protocol):
     """Whatever carries a request's body and brings back the reply."""
 
-    def send(self, body: bytes) -> Reply:
+    def send(self, endpoint: Endpoint, body: Body) -> Reply:
         """Send *body* once."""
 
 
@@ -75,7 +78,24 @@ class Reports(msgspec.Struct, frozen=True):
 
 
 class Courier:
-    """Deliver batches, one after the other: send, judge, wait, halve, report."""
+    """
+    Deliver batches, one after the other: send, judge, wait, halve, report.
+
+    Rows are sent again when their fate is not known, and halves when nobody is blamed. That is
+    harmless for events, of which Mixpanel shows one copy, and for repeatable updates: within a
+    lane nothing else is sent meanwhile, halves go in order, and to apply the first of some updates,
+    or the valid ones, and then all of them leaves the profile as if all had been applied once.
+
+    It is not for updates that add or append. Such a row is in no second request unless it is
+    certain that the first one did not apply it: there was no connection, or Mixpanel said 429 or
+    413, or that none of the updates was good. Where it is not certain, these rows leave the batch
+    as rejections (`ambiguous`), whoever decides what becomes of those, and only the others are
+    sent again. Each of the rejected rows was then applied once or not at all: a repeat of the
+    others, a `$delete` say, may undo what it did but never doubles it.
+
+    What none of this can help: a request that was given up here and is applied there later, after
+    the next one of its lane.
+    """
 
     def __init__(  # noqa: PLR0913 (its collaborators)
         self,
@@ -110,19 +130,20 @@ class Courier:
         parts = [batch]
         while parts:
             part = parts.pop()
-            match self._final_verdict(part):
+            verdict = self._final_verdict(part)
+            if _may_double(part, verdict):
+                parts.extend(self._part_from_ambiguous(part, verdict))
+                continue
+            match verdict:
                 case Delivered():
                     self._reports.on_settled(part)
                 case Refused(rows=rows):
                     self._settle_refused(part, rows)
-                case BlamesNobody(reason=reason) | TooLarge(reason=reason) as verdict:
-                    if isinstance(verdict, TooLarge):
-                        self._size_limit.learn(reason)
-                    if len(part.rows) == 1:
-                        code = "too_large" if isinstance(verdict, TooLarge) else reason
-                        self._settle_refused(part, [RefusedRow(0, code, None)])
-                    else:
-                        parts.extend(reversed(part.halves()))
+                case BlamesNobody(reason=reason):
+                    parts.extend(self._halves(part, reason))
+                case TooLarge(reason=reason):
+                    self._size_limit.learn(reason)
+                    parts.extend(self._halves(part, "too_large"))
                 case DoesNotAddUp(reason=reason):
                     raise UnaccountedRowsError(
                         f"{self._host}: {reason}, twice; what became of the rows is not known, so "
@@ -136,8 +157,42 @@ class Courier:
                         f"{self._host}: {reason}; gave up after retry_max_elapsed_seconds "
                         f"{self._retry.max_elapsed_s:g}, and STATE stays where it was",
                     )
+                case TableRefused(message=message):
+                    raise LookupTableError(message)
+                case NoSuchTable() as missing:
+                    raise self._no_such_table(missing)
                 case unknown:
                     assert_never(unknown)
+
+    def _halves(self, part: Batch, reason: str) -> Sequence[Batch]:
+        """Return the parts to send instead, the last one first; one row alone is the culprit."""
+        if len(part.rows) > 1:
+            return part.halves()[::-1]
+        self._settle_refused(part, [RefusedRow(0, reason, None)])
+        return ()
+
+    def _part_from_ambiguous(self, part: Batch, verdict: Verdict) -> Sequence[Batch]:
+        """Set the rows aside that may not be sent again; return the others to send, if any."""
+        ambiguous = part.of([row for row in part.rows if not row.is_repeatable])
+        detail = f"may have been applied, and twice is not once ({_ambiguity(verdict)})"
+        flaw = Flaw("refused", "ambiguous", detail=detail)
+        rejections = [Rejection(row.record, flaw, row.insert_id or None) for row in ambiguous.rows]
+        self._reports.on_rejected(ambiguous, rejections)
+        self._reports.on_settled(ambiguous)
+        if len(ambiguous.rows) == len(part.rows):
+            return ()
+        if isinstance(verdict, TryAgain):
+            first_wait_s = self._retry.initial_s + self._retry.jitter_s
+            self._stop.wait(max(first_wait_s, verdict.at_least_s))
+        return [part.of([row for row in part.rows if row.is_repeatable])]
+
+    def _no_such_table(self, missing: NoSuchTable) -> LookupTableError:
+        with self._gate.admission(0):
+            reply = self._transport.send(missing.listing, b"")
+        return LookupTableError(
+            f"{missing.place}: Mixpanel has no lookup table {printable(missing.table_id)}; "
+            f"{tables_there_are(reply)}",
+        )
 
     def _settle_refused(self, part: Batch, refused: Sequence[RefusedRow]) -> None:
         rejections = [_rejection(part.rows[row.index], row) for row in refused]
@@ -147,8 +202,7 @@ class Courier:
 
     def _final_verdict(self, part: Batch) -> Verdict:
         """Send *part* until the verdict is one that a repeat cannot better, or time is up."""
-        payload = import_payload(part.rows)
-        insert_ids = [row.insert_id for row in part.rows]
+        payload = part.route.pack(part.rows)
         started_at = self._clock()
         sums_that_failed = 0
 
@@ -161,7 +215,9 @@ class Courier:
             return next_at - started_at > self._retry.max_elapsed_s
 
         retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_result(lambda reached: isinstance(reached, _UNDECIDED)),
+            retry=tenacity.retry_if_result(
+                lambda reached: isinstance(reached, _UNDECIDED) and not _may_double(part, reached),
+            ),
             stop=is_over,
             wait=self._wait_s,
             sleep=self._stop.wait,
@@ -173,24 +229,17 @@ class Courier:
         def attempt() -> Verdict:
             nonlocal attempts
             attempts += 1
-            return self._attempt(part, payload, insert_ids, is_retry=attempts > 1)
+            return self._attempt(part, payload, is_retry=attempts > 1)
 
         verdict: Verdict = retrying(attempt)
         return verdict
 
-    def _attempt(
-        self,
-        part: Batch,
-        payload: Payload,
-        insert_ids: Sequence[str],
-        *,
-        is_retry: bool,
-    ) -> Verdict:
+    def _attempt(self, part: Batch, payload: Payload, *, is_retry: bool) -> Verdict:
         with self._gate.admission(len(part.rows)) as leave:
             started_at = self._clock()
-            self._reports.on_request(part, len(payload.body), is_retry)
-            reply = self._transport.send(payload.body)
-            verdict = judge(reply, insert_ids)
+            self._reports.on_request(part, payload.body_bytes, is_retry)
+            reply = self._transport.send(part.route.endpoint, payload.body)
+            verdict = part.route.judge(reply, part.rows)
             match verdict:
                 case TryAgain(is_rate_limit=True, at_least_s=at_least_s):
                     retry_s = self._retry.initial_s + self._retry.jitter_s
@@ -203,11 +252,12 @@ class Courier:
         if isinstance(verdict, (Delivered, Refused)) and isinstance(reply, Answer) and reply.date:
             self._reports.on_date(reply.date)
         logger.debug(
-            "verdict=%s rows=%d bytes=%d body_bytes=%d seconds=%.3f",
+            "route=%s verdict=%s rows=%d bytes=%d body_bytes=%d seconds=%.3f",
+            part.route.name,
             type(verdict).__name__,
             len(part.rows),
             payload.raw_bytes,
-            len(payload.body),
+            payload.body_bytes,
             self._clock() - started_at,
         )
         return verdict
@@ -234,6 +284,32 @@ class Courier:
 _UNDECIDED: Final = (TryAgain, DoesNotAddUp)
 
 
+def _may_double(part: Batch, verdict: Verdict) -> bool:
+    """Say whether to send *part* again could apply a row twice that must not be."""
+    return _ambiguity(verdict) is not None and not all(row.is_repeatable for row in part.rows)
+
+
+def _ambiguity(verdict: Verdict) -> str | None:
+    """
+    Return why rows may have been applied of which the verdict is not that they were.
+
+    In our words: a server's could repeat any of the rows.
+    """
+    match verdict:
+        case TryAgain(is_ambiguous=True):
+            return "no usable reply"
+        case BlamesNobody(is_ambiguous=True):
+            return "some of its request's updates were refused"
+        case DoesNotAddUp():
+            return "the reply's count contradicts what was sent"
+        case TryAgain() | BlamesNobody():
+            return None
+        case Delivered() | Refused() | TooLarge() | TableRefused() | NoSuchTable() | Hopeless():
+            return None
+        case unknown:
+            assert_never(unknown)
+
+
 def _verdict_of(state: tenacity.RetryCallState) -> Verdict:
     if state.outcome is None:
         raise RuntimeError("asked for a verdict before the first attempt")
@@ -243,19 +319,20 @@ def _verdict_of(state: tenacity.RetryCallState) -> Verdict:
 
 def _rejection(row: Row, refused: RefusedRow) -> Rejection:
     reason = _without_content(refused.reason, row)
-    return Rejection(row.record, Flaw("refused", reason, refused.field), row.insert_id)
+    return Rejection(row.record, Flaw("refused", reason, refused.field), row.insert_id or None)
 
 
 def _without_content(words: str, row: Row) -> str:
     """Return a server's words about *row* less what they repeat of it: they go into the log."""
     try:
-        texts = sorted(_texts(msgspec.json.decode(row.body)), key=len, reverse=True)
+        row_values = msgspec.json.decode(row.body)
     except msgspec.DecodeError:
         return words  # not JSON: that is what Mixpanel says, too
-    for text in texts:
-        if len(text) > _SHORT:
-            words = words.replace(text, "…")
-    return words
+    texts = set(_texts(row_values))
+    # The words are fit for a log line already; what is hidden in them must be spelled like them.
+    spelled = {printable(text, max_chars=len(text)) for text in texts}
+    [shown] = without_values([words], texts | spelled)
+    return shown
 
 
 def _texts(value: object) -> Iterator[str]:

@@ -1,9 +1,9 @@
 """Who sends while the reader reads, and who waits when there is too much?"""
 
-import queue
 import threading
+from collections import deque
 from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Final, Self
 
@@ -24,6 +24,11 @@ class Outbox:
 
     Compression and sockets release the interpreter's lock, so the senders use the second core
     while the reader uses the first. A sender that fails ends the run through *stop*.
+
+    Any idle sender takes the first batch whose lane is free, and holds the lane until the batch is
+    settled, however often it is sent and halved: so the batches of a lane go one after the other
+    in the order submitted, and all others beside them. The bound is on what is not settled yet,
+    waiting or under way: a lane that is stuck blocks the reader in the end, and no memory grows.
     """
 
     def __init__(
@@ -41,9 +46,15 @@ class Outbox:
         """
         self._open_courier = open_courier
         self._stop = stop
-        self._batches: queue.Queue[Batch | None] = queue.Queue(_WAITING_BATCHES)
+        self._most = senders + _WAITING_BATCHES
+        self._waiting: deque[Batch] = deque()
+        self._busy_lanes: set[int] = set()
         self._unfinished = 0
-        self._finished = threading.Condition()
+        self._is_closed = False
+        # One lock guards all of these; senders wait for the first, the reader for the second.
+        lock = threading.Lock()
+        self._submitted = threading.Condition(lock)
+        self._finished = threading.Condition(lock)
         self._threads = [
             # Daemons: a request that hangs must not keep a failed run from ending.
             threading.Thread(target=self._send, name=f"sender-{number}", daemon=True)
@@ -58,8 +69,10 @@ class Outbox:
             TargetMixpanelError: The run is over.
         """
         with self._finished:
+            self._wait_until_fewer_than(self._most)
             self._unfinished += 1
-        self._put(batch)
+            self._waiting.append(batch)
+            self._submitted.notify()
 
     def drain(self) -> None:
         """
@@ -69,36 +82,52 @@ class Outbox:
             TargetMixpanelError: The run is over.
         """
         with self._finished:
-            while self._unfinished:
-                self._stop.raise_if_over()
-                self._finished.wait(_LOOK_UP_S)
+            self._wait_until_fewer_than(1)
         self._stop.raise_if_over()
 
-    def _put(self, batch: Batch | None) -> None:
-        while True:
+    def _wait_until_fewer_than(self, batches: int) -> None:
+        self._stop.raise_if_over()
+        while self._unfinished >= batches:
+            self._finished.wait(_LOOK_UP_S)
             self._stop.raise_if_over()
-            try:
-                self._batches.put(batch, timeout=_LOOK_UP_S)
-            except queue.Full:
-                continue
-            return
 
     def _send(self) -> None:
         try:
             with self._open_courier() as courier:
-                while (batch := self._batches.get()) is not None and not self._stop.has_failed:
+                while (batch := self._next()) is not None:
                     courier.deliver(batch)
-                    with self._finished:
-                        self._unfinished -= 1
-                        self._finished.notify_all()
+                    self._finish(batch)
         except BaseException as error:  # noqa: BLE001 (a thread's top: the main thread raises it)
             self._stop.fail(error)
-        self._pass_end_on()
 
-    def _pass_end_on(self) -> None:
-        """Let the next idle sender end, too; if the queue is full, it has no idle one."""
-        with suppress(queue.Full):
-            self._batches.put_nowait(None)
+    def _next(self) -> Batch | None:
+        """Return the batch to deliver next; None: there will be no more for this sender."""
+        with self._submitted:
+            while not self._stop.has_failed:
+                batch = self._take()
+                # What is left after the end is of busy lanes; whoever holds one takes it.
+                if batch is not None or self._is_closed:
+                    return batch
+                self._submitted.wait()
+        return None
+
+    def _take(self) -> Batch | None:
+        """Take the first batch of those waiting whose lane is free, and its lane."""
+        for position, batch in enumerate(self._waiting):
+            if batch.lane is None or batch.lane not in self._busy_lanes:
+                del self._waiting[position]
+                if batch.lane is not None:
+                    self._busy_lanes.add(batch.lane)
+                return batch
+        return None
+
+    def _finish(self, batch: Batch) -> None:
+        # This sender looks next, so it is the one that takes what waited for the lane.
+        with self._finished:
+            if batch.lane is not None:
+                self._busy_lanes.discard(batch.lane)
+            self._unfinished -= 1
+            self._finished.notify_all()
 
     def __enter__(self) -> Self:
         for thread in self._threads:
@@ -113,11 +142,12 @@ class Outbox:
     ) -> None:
         if error is not None:
             self._stop.fail(error)
+        with self._submitted:
+            self._is_closed = True
+            self._submitted.notify_all()
         if self._stop.has_failed:
             # What is in flight is abandoned: its STATE was never printed. Nobody waits for the
             # senders, but none may outlive its request: this process may go on to another run.
-            self._pass_end_on()
             return
-        self._put(None)
         for thread in self._threads:
             thread.join()

@@ -2,13 +2,14 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from target_mixpanel.delivery.endpoints import Endpoint
 from target_mixpanel.errors import printable
 
 RETRY_AFTER_MAX_S: Final = 300.0
@@ -26,9 +27,11 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class NoAnswer(msgspec.Struct, frozen=True):
-    """Nothing that can be read came back; whether the rows arrived is not known."""
+    """Nothing that can be read came back."""
 
     reason: str
+    was_sent: bool = True
+    """False only if there never was a connection to send on; else the rows may have arrived."""
 
 
 class NotConnected(msgspec.Struct, frozen=True):
@@ -62,10 +65,12 @@ class BlamesNobody(msgspec.Struct, frozen=True):
     """The request was refused, and no row is named."""
 
     reason: str
+    is_ambiguous: bool = True
+    """Some of the rows may have been accepted all the same."""
 
 
 class TooLarge(msgspec.Struct, frozen=True):
-    """The request has more bytes or rows than Mixpanel takes."""
+    """The request has more bytes or rows than Mixpanel takes; it took none of them."""
 
     reason: str
 
@@ -89,6 +94,22 @@ class DoesNotAddUp(msgspec.Struct, frozen=True):
     reason: str
 
 
+class TableRefused(msgspec.Struct, frozen=True):
+    """A lookup table was refused as a whole; the old one stays."""
+
+    message: str
+    """Place, what is wrong, what to do."""
+
+
+class NoSuchTable(msgspec.Struct, frozen=True):
+    """There is no lookup table of this id."""
+
+    place: str
+    table_id: str
+    listing: Endpoint
+    """Where to ask which tables there are."""
+
+
 class Hopeless(msgspec.Struct, frozen=True):
     """No repeat can help."""
 
@@ -97,8 +118,19 @@ class Hopeless(msgspec.Struct, frozen=True):
 
 
 Verdict: TypeAlias = (
-    Delivered | Refused | BlamesNobody | TooLarge | TryAgain | DoesNotAddUp | Hopeless
+    Delivered
+    | Refused
+    | BlamesNobody
+    | TooLarge
+    | TryAgain
+    | DoesNotAddUp
+    | TableRefused
+    | NoSuchTable
+    | Hopeless
 )
+
+OwnVerdicts: TypeAlias = Mapping[int, Callable[[Answer], Verdict]]
+"""What an endpoint means by a status; by all others it means what they all mean."""
 
 _REMEDIES: Final = {
     402: "the project's plan does not allow this; ask its owner",
@@ -107,66 +139,72 @@ _REMEDIES: Final = {
     415: "the endpoint does not take this content type; check api_url",
 }
 _MAX_COUNT_SHOWN: Final = 10**12
-_OK: Final = 200
-_BAD_REQUEST: Final = 400
+OK: Final = 200
+BAD_REQUEST: Final = 400
 _UNAUTHORIZED: Final = 401
 _FORBIDDEN: Final = 403
 _REQUEST_TIMEOUT: Final = 408
-_TOO_LARGE: Final = 413
-_TOO_MANY: Final = 429
+TOO_LARGE: Final = 413
+TOO_MANY: Final = 429
 _FIRST_REDIRECT: Final = 300
 _FIRST_SERVER_ERROR: Final = 500
 
 
 def judge(reply: Reply, insert_ids: Sequence[str], *, now: float | None = None) -> Verdict:
     """
-    Return what *reply* says of the rows with *insert_ids*, in the order they were sent.
+    Return what /import's *reply* says of the rows with *insert_ids*, in the order they were sent.
 
     Args:
         reply: What came back.
         insert_ids: Of the rows sent.
         now: Seconds since the epoch, for a `Retry-After` that is a date.
     """
+    own: OwnVerdicts = {
+        OK: lambda answer: _judge_ok(answer, len(insert_ids)),
+        BAD_REQUEST: lambda answer: _judge_bad_request(answer, insert_ids),
+    }
+    return judge_by_status(reply, own, now=now)
+
+
+def judge_by_status(reply: Reply, own: OwnVerdicts, *, now: float | None = None) -> Verdict:
+    """Return an endpoint's *own* verdict on the reply's status, or the one of all endpoints."""
     match reply:
-        case NoAnswer(reason=reason):
-            return TryAgain(reason)
+        case NoAnswer(reason=reason, was_sent=was_sent):
+            return TryAgain(reason, is_ambiguous=was_sent)
         case NotConnected(reason=reason):
             return Hopeless(f"{reason}; check api_url, the proxy and the CA bundle")
+        case Answer(status=status) if status in own:
+            return own[status](reply)
         case Answer():
-            return _judge_answer(reply, insert_ids, time.time() if now is None else now)
+            return _judge_status(reply, time.time() if now is None else now)
 
 
-def _judge_answer(answer: Answer, insert_ids: Sequence[str], now: float) -> Verdict:
-    status = answer.status
-    if status == _OK:
-        return _judge_ok(answer, len(insert_ids))
-    if status == _BAD_REQUEST:
-        return _judge_bad_request(answer, insert_ids)
-    said = _said(answer)
-    if status == _TOO_LARGE:
-        return TooLarge(said)
-    if status in {_TOO_MANY, _REQUEST_TIMEOUT} or status >= _FIRST_SERVER_ERROR:
+def _judge_status(answer: Answer, now: float) -> Verdict:
+    status, words = answer.status, said(answer)
+    if status == TOO_LARGE:
+        return TooLarge(words)
+    if status in {TOO_MANY, _REQUEST_TIMEOUT} or status >= _FIRST_SERVER_ERROR:
         return TryAgain(
-            said,
+            words,
             at_least_s=retry_after_s(answer.retry_after, now),
             is_overload=status != _REQUEST_TIMEOUT,
-            is_rate_limit=status == _TOO_MANY,
-            is_ambiguous=status != _TOO_MANY,
+            is_rate_limit=status == TOO_MANY,
+            is_ambiguous=status != TOO_MANY,
         )
     if status in {_UNAUTHORIZED, _FORBIDDEN}:
         return Hopeless(
-            f"{said}; check project_token, or the service account, its role and project_id, and "
+            f"{words}; check project_token, or the service account, its role and project_id, and "
             "that region is the project's",
             is_about_credentials=True,
         )
-    if _FIRST_REDIRECT <= status < _BAD_REQUEST:
+    if _FIRST_REDIRECT <= status < BAD_REQUEST:
         where = printable(answer.location or "elsewhere")
-        return Hopeless(f"{said}: a redirect to {where} is not followed; check region or api_url")
-    return Hopeless(f"{said}; {_REMEDIES.get(status, 'this is no answer of the ingestion API')}")
+        return Hopeless(f"{words}: a redirect to {where} is not followed; check region or api_url")
+    return Hopeless(f"{words}; {_REMEDIES.get(status, 'this is no answer of the ingestion API')}")
 
 
 def _judge_ok(answer: Answer, sent: int) -> Verdict:
-    body = _json_object(answer.body)
+    body = json_object(answer.body)
     if body is None:
         return TryAgain("HTTP 200 without JSON, as a proxy's page or a cut reply")
     imported = body.get("num_records_imported")
@@ -174,18 +212,18 @@ def _judge_ok(answer: Answer, sent: int) -> Verdict:
         return DoesNotAddUp("HTTP 200 blames rows")
     if imported == sent and type(imported) is int:
         return Delivered()
-    return DoesNotAddUp(f"HTTP 200 counts {_number(imported)} of {sent:,} rows")
+    return DoesNotAddUp(f"HTTP 200 counts {number(imported)} of {sent:,} rows")
 
 
 def _judge_bad_request(answer: Answer, insert_ids: Sequence[str]) -> Verdict:
-    body = _json_object(answer.body) or {}
+    body = json_object(answer.body) or {}
     entries = body.get("failed_records")
     if not isinstance(entries, list) or not entries:
-        return BlamesNobody(_said(answer))
+        return BlamesNobody(said(answer))
     if not all(isinstance(entry, dict) for entry in entries):
         # Identity verbs in a simplified project: a list of texts, and nothing was imported.
         words = next((entry for entry in entries if isinstance(entry, str)), "")
-        return BlamesNobody(printable(words) or _said(answer))
+        return BlamesNobody(printable(words) or said(answer))
     refused: dict[int, RefusedRow] = {}
     for entry in entries:
         index = _row_index(entry, insert_ids)
@@ -198,7 +236,7 @@ def _judge_bad_request(answer: Answer, insert_ids: Sequence[str]) -> Verdict:
     counted = len(insert_ids) - len(refused)
     if imported is not None and (type(imported) is not int or imported != counted):
         return DoesNotAddUp(
-            f"HTTP 400 counts {_number(imported)} rows imported and {len(refused):,} failed of "
+            f"HTTP 400 counts {number(imported)} rows imported and {len(refused):,} failed of "
             f"{len(insert_ids):,}",
         )
     return Refused(tuple(refused[index] for index in sorted(refused)))
@@ -226,14 +264,15 @@ def _refused_row(index: int, entry: dict[str, Any]) -> RefusedRow:
     )
 
 
-def _said(answer: Answer) -> str:
+def said(answer: Answer) -> str:
     """Return status and error text for a message: short, printable, one line."""
-    error = (_json_object(answer.body) or {}).get("error")
+    error = (json_object(answer.body) or {}).get("error")
     status = f"HTTP {answer.status}"
     return f'{status}, "{printable(error)}"' if isinstance(error, str) and error else status
 
 
-def _json_object(body: bytes) -> dict[str, Any] | None:
+def json_object(body: bytes) -> dict[str, Any] | None:
+    """Return a JSON object, None if *body* is anything else."""
     try:
         decoded = msgspec.json.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -241,7 +280,8 @@ def _json_object(body: bytes) -> dict[str, Any] | None:
     return decoded if isinstance(decoded, dict) else None
 
 
-def _number(value: object) -> str:
+def number(value: object) -> str:
+    """Return a count for a message, whatever a server put in its place."""
     is_sane = type(value) is int and abs(value) < _MAX_COUNT_SHOWN
     return f"{value:,}" if is_sane else "no number"
 

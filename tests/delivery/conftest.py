@@ -6,9 +6,12 @@ import threading
 import pytest
 
 from target_mixpanel.delivery.batches import Batch
+from target_mixpanel.delivery.routes import import_route
 from target_mixpanel.delivery.verdict import Answer
-from target_mixpanel.model import Record, Row, Span
+from target_mixpanel.model import ProjectToken, Record, Row, Span
 from target_mixpanel.stop import Stop
+
+EVENTS = import_route("https://api.mixpanel.com", ProjectToken("token"))
 
 
 class VirtualClock:
@@ -43,7 +46,7 @@ class Scripted:
         self.replies = list(replies)
         self.bodies = []
 
-    def send(self, body):
+    def send(self, endpoint, body):
         self.bodies.append(body)
         reply = self.replies[0] if len(self.replies) == 1 else self.replies.pop(0)
         return reply(ids_in(body)) if callable(reply) else reply
@@ -89,7 +92,7 @@ def batch_of():
     def batch_of(rows, first=0):
         ids = [f"id-{number}" for number in range(first, first + rows)]
         record = Record(b"{}", Span(0))
-        return Batch([Row(each.encode(), each, record) for each in ids], "tag", 0.0)
+        return Batch([Row(each.encode(), each, record) for each in ids], "tag", 0.0, EVENTS)
 
     return batch_of
 

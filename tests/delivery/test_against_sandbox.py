@@ -9,9 +9,9 @@ import pytest
 from target_mixpanel.delivery.batches import Batch, SizeLimit
 from target_mixpanel.delivery.client import Client
 from target_mixpanel.delivery.courier import Courier, Reports, RetryPolicy
-from target_mixpanel.delivery.endpoints import import_endpoint
 from target_mixpanel.delivery.gate import Gate
 from target_mixpanel.delivery.outbox import Outbox
+from target_mixpanel.delivery.routes import engage_route, groups_route, import_route
 from target_mixpanel.errors import (
     CredentialsError,
     DeliveryAbandonedError,
@@ -39,12 +39,17 @@ def ids(rows):
 class Delivery:
     """Everything between a batch and Mixpanel, and what it reported."""
 
-    def __init__(self, url, stop, *, token=TOKEN, timeout_s=5.0, max_elapsed_s=3.0):
+    def __init__(self, url, stop, *, token=TOKEN, timeout_s=5.0, max_elapsed_s=3.0, route=None):
         self.settled, self.rejected = [], []
         self.limit = SizeLimit(9_500_000)
         self.gate = Gate(4, stop)
         self._stop, self._url, self._timeout_s = stop, url, timeout_s
-        self._endpoint = import_endpoint(url, ProjectToken(token))
+        events = import_route(url, ProjectToken(token))
+        self._endpoints = [events.endpoint]
+        self._route = events
+        if route is not None:
+            self._route = route(url, token)
+            self._endpoints.append(self._route.endpoint)
         self._retry = RetryPolicy(0.01, 0.05, 0.01, max_elapsed_s)
 
     @contextlib.contextmanager
@@ -54,7 +59,7 @@ class Delivery:
             lambda _, rejections: self.rejected.extend(rejections),
             lambda *_: None,
         )
-        with Client(self._endpoint, timeout_s=self._timeout_s) as client:
+        with Client(self._endpoints, timeout_s=self._timeout_s) as client:
             yield Courier(
                 client,
                 self.gate,
@@ -65,9 +70,12 @@ class Delivery:
                 size_limit=self.limit,
             )
 
+    def batch(self, rows):
+        return Batch(rows, None, 0.0, self._route)
+
     def deliver(self, rows):
         with self.courier() as courier:
-            courier.deliver(Batch(rows, None, 0.0))
+            courier.deliver(self.batch(rows))
 
 
 @pytest.fixture
@@ -215,9 +223,141 @@ def test_fault_13_a_storm_narrows_the_whole_run(sandbox, delivery, real_stop):
     delivering = delivery(max_elapsed_s=20.0)
     with Outbox(delivering.courier, real_stop, senders=8) as outbox:
         for first in range(0, 800, 20):
-            outbox.submit(Batch([row(first + n) for n in range(20)], None, 0.0))
+            outbox.submit(delivering.batch([row(first + n) for n in range(20)]))
         outbox.drain()
 
     assert len(sandbox.report()) == len(sandbox.raw()) == 800
     assert len(delivering.settled) == 800
     assert max(request.in_flight for request in sandbox.requests) <= 4
+
+
+def update(number, user="u", is_repeatable=True, **operations):
+    body = {"$distinct_id": user, **{f"${name}": operand for name, operand in operations.items()}}
+    record = Record(str(number).encode(), Span(0))
+    return Row(msgspec.json.encode(body), "", record, is_repeatable)
+
+
+@pytest.fixture
+def profiles(delivery):
+    def profiles(**more):
+        return delivery(route=engage_route, **more)
+
+    return profiles
+
+
+class TestProfiles:
+    @pytest.mark.parametrize(
+        "faults",
+        [
+            pytest.param([], id="none"),
+            pytest.param([{"status": 503}, {"status": 500}], id="fault-09"),
+            pytest.param([{"status": 429}], id="fault-11"),
+            pytest.param([{"reset": "before_ingest"}], id="fault-03"),
+            pytest.param([{"reset": "after_ingest"}], id="fault-04"),
+            pytest.param([{"truncate": 10}], id="fault-06"),
+            pytest.param([{"body": "<html>"}], id="fault-20"),
+            pytest.param([{"body": "0"}], id="fault-21-zero"),
+            pytest.param([{"body": {"status": 0, "error": "x"}}], id="fault-21-status"),
+            pytest.param([{"body": {"status": 0}, "ingest": True}], id="fault-21-and-applied"),
+            pytest.param([{"status": 413}], id="fault-26"),
+        ],
+    )
+    def test_fault_80_an_id_keeps_its_order(self, sandbox, profiles, faults):
+        sandbox.script(*faults)
+        delivering = profiles()
+        rows = [update(n, f"user-{n % 7}", set={"n": n, f"p{n}": n}) for n in range(100)]
+        delivering.deliver(rows)
+
+        assert sandbox.users == {
+            f"user-{user}": {"n": max(range(user, 100, 7))}
+            | {f"p{n}": n for n in range(user, 100, 7)}
+            for user in range(7)
+        }
+        assert delivering.rejected == []
+        assert len(delivering.settled) == 100
+
+    def test_fault_21_a_200_with_a_failure_is_none(self, sandbox, profiles):
+        sandbox.script({"body": "0", "times": -1})
+        delivering = profiles()
+        delivering.deliver([update(0, set={"a": 1})])
+
+        assert [each.flaw.reason for each in delivering.rejected] == ["HTTP 200, 0"]
+        assert sandbox.users == {}
+
+    @pytest.mark.parametrize("success", ["all", "any"])
+    def test_fault_21_the_bad_ones_are_named_by_either_reading_of_the_pages(
+        self, real_stop, success
+    ):
+        rows = [update(n, f"user-{n}", set={"n": n}) for n in range(50)]
+        rows[17] = update(17, "user-17", union={"l": "no list"})
+        rows[31] = update(31, "", set={"n": 31})
+        with Sandbox(settings=SandboxSettings(profile_success=success)) as sandbox:
+            delivering = Delivery(sandbox.url, real_stop, route=engage_route)
+            delivering.deliver(rows)
+
+            assert [(each.record.line, each.flaw.reason) for each in delivering.rejected] == [
+                (b"17", "$union, invalid value"),
+                (b"31", "$distinct_id, missing or empty"),
+            ]
+            assert len(sandbox.users) == 48
+
+    @pytest.mark.parametrize("fault", ["before_ingest", "after_ingest"])
+    def test_fault_79_no_blind_resend(self, sandbox, profiles, fault):
+        """The reset looks the same whether the updates were applied or not."""
+        sandbox.script({"reset": fault})
+        delivering = profiles()
+        delivering.deliver([update(n, is_repeatable=False, add={"n": 1}) for n in range(3)])
+
+        assert {each.flaw.reason for each in delivering.rejected} == {"ambiguous"}
+        assert len(delivering.rejected) == len(delivering.settled) == 3
+        assert len(sandbox.requests) == 1
+
+    def test_fault_79_a_429_applied_nothing(self, sandbox, profiles):
+        sandbox.script({"status": 429}, {"status": 429})
+        delivering = profiles()
+        delivering.deliver([update(n, is_repeatable=False, add={"n": 1}) for n in range(3)])
+
+        assert delivering.rejected == []
+        assert sandbox.users == {"u": {"n": 3}}
+
+    def test_groups_go_to_groups(self, sandbox, delivery):
+        body = {"$group_key": "company", "$group_id": "acme", "$set": {"plan": "pro"}}
+        row = Row(msgspec.json.encode(body), "", Record(b"{}", Span(0)))
+        delivering = delivery(route=groups_route)
+        delivering.deliver([row])
+
+        assert sandbox.groups == {("company", "acme"): {"plan": "pro"}}
+        assert [request.path for request in sandbox.requests] == ["/groups"]
+
+    @pytest.mark.parametrize(
+        ("fault", "kind"),
+        [
+            pytest.param({"status": 401}, CredentialsError, id="fault-23"),
+            pytest.param({"status": 302, "headers": {"Location": "/x"}}, EndpointError, id="22"),
+            pytest.param({"status": 418}, EndpointError, id="fault-30"),
+            pytest.param({"status": 503, "times": -1}, DeliveryAbandonedError, id="fault-10"),
+            pytest.param({"body": "<html>", "times": -1}, DeliveryAbandonedError, id="fault-20"),
+            pytest.param(
+                {"body": {"status": 1, "num_good_events": 9}, "times": -1},
+                UnaccountedRowsError,
+                id="fault-19",
+            ),
+        ],
+    )
+    def test_a_lasting_fault_ends_the_run_with_nothing_reported(
+        self, sandbox, profiles, fault, kind
+    ):
+        sandbox.script(fault)
+        delivering = profiles(max_elapsed_s=0.2)
+        with pytest.raises(kind) as raised:
+            delivering.deliver([update(n, set={"a": n}) for n in range(3)])
+
+        assert (delivering.settled, delivering.rejected) == ([], [])
+        assert TOKEN not in str(raised.value)
+
+    def test_the_token_is_redacted_from_what_mixpanel_repeats(self, sandbox, profiles):
+        sandbox.script({"body": {"status": 0, "error": f"{TOKEN} is no good"}, "times": -1})
+        delivering = profiles()
+        delivering.deliver([update(0, set={"a": 1})])
+
+        assert [each.flaw.reason for each in delivering.rejected] == ["[redacted] is no good"]

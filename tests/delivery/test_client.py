@@ -17,7 +17,14 @@ import tracemalloc
 import pytest
 
 from target_mixpanel.delivery.client import REPLY_MAX_BYTES, Client
-from target_mixpanel.delivery.endpoints import Endpoint, import_endpoint
+from target_mixpanel.delivery.endpoints import (
+    USERS_PATH,
+    Endpoint,
+    import_endpoint,
+    profiles_endpoint,
+    table_endpoint,
+    tables_endpoint,
+)
 from target_mixpanel.delivery.verdict import Answer, NoAnswer, NotConnected, TryAgain, judge
 from target_mixpanel.errors import EndpointError
 from target_mixpanel.model import ProjectToken, ServiceAccount
@@ -128,19 +135,30 @@ def serve():
         server.close()
 
 
+class OneEndpoint:
+    """A client that sends to one endpoint."""
+
+    def __init__(self, endpoint, timeout_s):
+        self.endpoint = endpoint
+        self.client = Client([endpoint], timeout_s=timeout_s)
+
+    def send(self, body):
+        return self.client.send(self.endpoint, body)
+
+
 @pytest.fixture
 def client():
     """Make a client for a server; it is closed with the test."""
-    clients = []
+    made = []
 
     def client(url, *, timeout_s=5.0, credentials=None):
         endpoint = import_endpoint(url, credentials or ProjectToken(TOKEN))
-        clients.append(Client(endpoint, timeout_s=timeout_s))
-        return clients[-1]
+        made.append(OneEndpoint(endpoint, timeout_s))
+        return made[-1]
 
     yield client
-    for each in clients:
-        each.__exit__(None, None, None)
+    for each in made:
+        each.client.__exit__(None, None, None)
 
 
 @pytest.fixture(autouse=True)
@@ -236,7 +254,9 @@ class TestFailures:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"
 
-        assert client(url).send(b"x") == NoAnswer("ConnectionRefusedError: Connection refused")
+        assert client(url).send(b"x") == NoAnswer(
+            "ConnectionRefusedError: Connection refused", was_sent=False
+        )
 
     def test_fault_01_no_such_host(self, client, monkeypatch):
         looked_up = []
@@ -248,7 +268,7 @@ class TestFailures:
         monkeypatch.setattr(socket, "getaddrinfo", fail)
 
         assert client("http://api.example").send(b"x") == NoAnswer(
-            "gaierror: Name or service not known"
+            "gaierror: Name or service not known", was_sent=False
         )
         assert looked_up == [1]
 
@@ -261,7 +281,7 @@ class TestFailures:
                 waiting.connect_ex(full.getsockname())
             sending = client(f"http://127.0.0.1:{full.getsockname()[1]}", timeout_s=0.3)
 
-            assert sending.send(b"x") == NoAnswer("no whole answer within 0.3 s")
+            assert sending.send(b"x") == NoAnswer("no whole answer within 0.3 s", was_sent=False)
 
     @pytest.mark.parametrize(
         "act",
@@ -334,6 +354,62 @@ class TestFailures:
         assert server.requests[1] == server.requests[2]
 
 
+class TestWasSent:
+    """Only what certainly sent nothing says so: on it depends what may be sent twice."""
+
+    @pytest.mark.parametrize(
+        "act",
+        [
+            pytest.param(resets, id="reset"),
+            pytest.param(lambda _: None, id="closed"),
+            pytest.param(says_and_resets(response()[:-5]), id="mid-response"),
+            pytest.param(says(b"\0\xff garbage\r\n\r\n"), id="not-http"),
+            pytest.param(says(response(body=bytes(2_000_000))), id="huge"),
+        ],
+    )
+    @pytest.mark.parametrize("earlier", [0, 1], ids=["new-connection", "kept-connection"])
+    def test_fault_79_what_reached_a_connection_may_have_arrived(self, serve, client, act, earlier):
+        server = serve(*[ok] * earlier, act)
+        sending = client(server.url)
+        for _ in range(earlier):
+            sending.send(b"x")
+        reply = sending.send(b"x")
+
+        assert isinstance(reply, NoAnswer)
+        assert reply.was_sent
+        assert server.connections == 1
+
+    def test_fault_79_a_server_that_never_reads_may_have_it_all(self, serve, client):
+        """The kernel took the bytes; nobody knows how many."""
+        server = serve(resets, reads=False)
+
+        assert client(server.url).send(bytes(1_000_000)).was_sent
+
+    def test_each_request_is_judged_by_its_own_connection(self, client):
+        """One that went well says nothing about the next, which finds nobody."""
+        server = RawServer(says(response(), then=False))
+        server._threads[0].start()
+        sending = client(server.url)
+        first = sending.send(b"x")
+        server.close()
+
+        assert first.status == 200
+        assert sending.send(b"x") == NoAnswer(
+            "ConnectionRefusedError: Connection refused", was_sent=False
+        )
+
+    @pytest.mark.parametrize("act", [resets, lambda _: None], ids=["reset", "closed"])
+    def test_a_handshake_carries_no_request(self, serve, client, act):
+        def after_hello(connection):
+            connection.recv(1)
+            return act(connection)
+
+        server = serve(after_hello, reads=False)
+        reply = client(server.url.replace("http", "https")).send(b"x")
+
+        assert not reply.was_sent
+
+
 def drips(text, whole, server):
     """Send *text*, then *whole* byte after byte, five a second."""
 
@@ -403,7 +479,7 @@ class TestDeadline:
         started = time.monotonic()
 
         assert client("https://api.example", timeout_s=0.4).send(b"x") == NoAnswer(
-            "no whole answer within 0.4 s"
+            "no whole answer within 0.4 s", was_sent=False
         )
         assert time.monotonic() - started < 1.5
         gc.collect()
@@ -477,8 +553,9 @@ class TestMemory:
     def test_nothing_is_left_open(self, serve):
         """A ResourceWarning would fail this test."""
         for act in (ok, resets, says(response()[:-1]), says(response(body=bytes(2_000_000)))):
-            with Client(Endpoint(serve(act).url, ("t", ""), {}), timeout_s=0.5) as sending:
-                sending.send(b"x")
+            endpoint = Endpoint(serve(act).url, ("t", ""), {})
+            with Client([endpoint], timeout_s=0.5) as sending:
+                sending.send(endpoint, b"x")
             del sending
         gc.collect()
 
@@ -535,6 +612,72 @@ class TestCredentials:
         assert len(set(server.requests)) == 1
 
 
+class TestEndpoints:
+    def test_one_connection_serves_them_all(self, serve):
+        server = serve(ok)
+        events = import_endpoint(server.url, ProjectToken(TOKEN))
+        users = profiles_endpoint(server.url, USERS_PATH, [TOKEN])
+        account = ServiceAccount("canary-user", "canary-secret", "42")
+        tables = tables_endpoint(server.url, account)
+        table = table_endpoint(server.url, account, "a/b c")
+        with Client([events, users, tables, table], timeout_s=5.0) as sending:
+            for endpoint in (events, users, tables, table):
+                assert sending.send(endpoint, b"" if endpoint is tables else b"x").status == 200
+        lines = [request.split(b"\r\n")[0].decode() for request in server.requests]
+
+        assert server.connections == 1
+        assert lines == [
+            "POST /import?strict=1 HTTP/1.1",
+            "POST /engage?ip=0&verbose=1&strict=1 HTTP/1.1",
+            "GET /lookup-tables?project_id=42 HTTP/1.1",
+            "PUT /lookup-tables/a%2Fb%20c?project_id=42 HTTP/1.1",
+        ]
+
+    def test_fault_78_profiles_are_sent_without_any_header_of_credentials(
+        self, serve, monkeypatch, tmp_path
+    ):
+        netrc = tmp_path / "netrc"
+        netrc.write_text("machine 127.0.0.1 login mallory password wrong\n")
+        monkeypatch.setenv("NETRC", str(netrc))
+        server = serve(ok)
+        users = profiles_endpoint(server.url, USERS_PATH, [TOKEN])
+        with Client([users], timeout_s=5.0) as sending:
+            sending.send(users, b"[]")
+        head = server.requests[0]
+
+        assert b"Authorization" not in head
+        assert b"Content-Encoding" not in head
+        assert b"\r\nContent-Type: application/json\r\n" in head
+        assert TOKEN.encode() not in head
+
+    def test_what_one_repeats_of_anothers_secrets_is_redacted(self, serve):
+        secret = base64.b64encode(b"canary-user:canary-secret")
+        server = serve(says(response(400, b"%s %s canary-secret" % (TOKEN.encode(), secret))))
+        users = profiles_endpoint(server.url, USERS_PATH, [TOKEN])
+        account = ServiceAccount("canary-user", "canary-secret", "42")
+        events = import_endpoint(server.url, account)
+        with Client([events, users], timeout_s=5.0) as sending:
+            replies = [sending.send(endpoint, b"x") for endpoint in (events, users)]
+
+        assert [reply.body for reply in replies] == [b"[redacted] [redacted] [redacted]"] * 2
+
+    def test_a_file_is_sent_whole_at_each_attempt(self, serve, tmp_path):
+        """Little of it is in memory at once."""
+        content = bytes(range(256)) * 80_000
+        path = tmp_path / "body"
+        path.write_bytes(content)
+        server = serve(says(response(503)), resets, ok)
+        table = table_endpoint(server.url, ServiceAccount("u", "canary-secret", "42"), "id")
+        with path.open("rb") as file, Client([table], timeout_s=20.0) as sending:
+            for _ in range(3):
+                sending.send(table, file)
+        bodies = [request.partition(b"\r\n\r\n")[2] for request in server.requests]
+
+        assert [body == content for body in bodies] == [True] * 3
+        assert f"\r\nContent-Length: {len(content)}\r\n".encode() in server.requests[0]
+        assert b"Transfer-Encoding" not in server.requests[0][:1_000]
+
+
 class TestProxies:
     def test_fault_78_a_proxy_is_honoured(self, serve, client, monkeypatch):
         proxy = serve(ok)
@@ -555,7 +698,7 @@ class TestProxies:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         reply = client("https://api.example").send(b"x")
 
-        assert reply == NoAnswer("Tunnel connection failed: 407 Who are you?")
+        assert reply == NoAnswer("Tunnel connection failed: 407 Who are you?", was_sent=False)
         assert proxy.requests[0].startswith(b"CONNECT api.example:443 ")
         assert b"Authorization" not in proxy.requests[0]
 
@@ -655,7 +798,9 @@ class TestTls:
         server.append(serve(drips(b"\x16\x03\x03\x40\x00", b"\2" * 999, server), reads=False))
         url = server[0].url.replace("http", "https")
 
-        assert client(url, timeout_s=0.4).send(b"x") == NoAnswer("no whole answer within 0.4 s")
+        assert client(url, timeout_s=0.4).send(b"x") == NoAnswer(
+            "no whole answer within 0.4 s", was_sent=False
+        )
 
     def test_fault_31_slow_loris_behind_tls(self, tls, client, certificates, monkeypatch):
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificates / "good.pem"))

@@ -21,6 +21,7 @@ from hypothesis.stateful import (
     rule,
 )
 
+from target_mixpanel.delivery.endpoints import Endpoint
 from target_mixpanel.delivery.verdict import Answer, NoAnswer, Reply
 from target_mixpanel.loader import Loader
 from target_mixpanel.settings import parse_settings
@@ -70,7 +71,7 @@ class ScriptedMixpanel:
     def __exit__(self, *_: object) -> None:
         """Keep everything: the project outlives the connection."""
 
-    def send(self, body: bytes) -> Reply:
+    def send(self, _: Endpoint, body: bytes) -> Reply:
         rows = [json.loads(line) for line in gzip.decompress(body).splitlines()]
         request = Request(rows, threading.Event())
         with self.changed:

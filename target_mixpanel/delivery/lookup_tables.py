@@ -1,0 +1,82 @@
+"""How is a lookup table replaced?"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from target_mixpanel.delivery.batches import Batch
+from target_mixpanel.delivery.encode import Payload
+from target_mixpanel.delivery.endpoints import Endpoint, table_endpoint, tables_endpoint
+from target_mixpanel.delivery.table_verdict import Table, judge_table
+from target_mixpanel.delivery.verdict import Reply, Verdict
+from target_mixpanel.errors import SettingsError
+from target_mixpanel.model import Credentials, Row, ServiceAccount
+
+
+class LookupTable:
+    """One of Mixpanel's lookup tables, which a run replaces as a whole."""
+
+    def __init__(
+        self,
+        base_url: str,
+        credentials: Credentials,
+        table_id: str,
+        *,
+        place: str,
+        secrets: Iterable[str] = (),
+    ) -> None:
+        """
+        Args:
+            base_url: Scheme and host.
+            credentials: A service account's.
+            table_id: As Mixpanel's Lexicon shows it.
+            place: Where in the configuration the table stands, for messages.
+            secrets: What nobody may see.
+
+        Raises:
+            SettingsError: The credentials are not a service account's.
+        """
+        if not isinstance(credentials, ServiceAccount):
+            raise SettingsError(
+                f"service_account_username: is missing, and {place} is a lookup table; set it, "
+                "service_account_secret and project_id: a project_token cannot replace one",
+            )
+        kept = tuple(secrets)
+        self.endpoint = table_endpoint(base_url, credentials, table_id, kept)
+        self.table = Table(place, table_id, tables_endpoint(base_url, credentials, kept))
+
+    def batch(
+        self, payload: Payload, tag: Any, *, closed_at: float, lane: int | None = None
+    ) -> Batch:
+        """
+        Return the request that replaces the table: a batch without rows.
+
+        It is settled when Mixpanel has confirmed the whole table; no part of it is ever rejected.
+        *payload* must stay as it is until then.
+
+        Args:
+            payload: The gzipped CSV.
+            tag: What the caller needs to know again when it is settled.
+            closed_at: When it was ready to go.
+            lane: As of any batch.
+        """
+        return Batch((), tag, closed_at, TableRoute(self.endpoint, self.table, payload), lane)
+
+
+class TableRoute:
+    """The way of one whole table; its body is made, so there are no rows to pack."""
+
+    name = "lookup-tables"
+    max_rows = 0
+    row_bytes = 0
+    frame_bytes = 0
+
+    def __init__(self, endpoint: Endpoint, table: Table, payload: Payload) -> None:
+        self.endpoint = endpoint
+        self._table = table
+        self._payload = payload
+
+    def pack(self, rows: Sequence[Row]) -> Payload:  # noqa: ARG002
+        return self._payload
+
+    def judge(self, reply: Reply, rows: Sequence[Row]) -> Verdict:  # noqa: ARG002
+        return judge_table(reply, self._table, self._payload)
