@@ -12,17 +12,18 @@ from typing import Final, Protocol, Self
 
 from target_mixpanel.checkpoints import CheckpointLedger
 from target_mixpanel.dead_letter import DeadLetters
-from target_mixpanel.delivery.batches import Batch, BatchBuilder, SizeLimit
+from target_mixpanel.delivery.batches import Batch, SizeLimit
 from target_mixpanel.delivery.client import Client
 from target_mixpanel.delivery.courier import Courier, Reports, RetryPolicy, Transport
 from target_mixpanel.delivery.endpoints import Endpoint
 from target_mixpanel.delivery.gate import Gate
 from target_mixpanel.delivery.outbox import Outbox
-from target_mixpanel.delivery.routes import import_route
 from target_mixpanel.delivery.server_clock import ServerClock
+from target_mixpanel.destinations import Destination, Destinations, TableDestination
 from target_mixpanel.errors import StreamSchemaError, printable
 from target_mixpanel.model import JsonObject, Rejection, Span
 from target_mixpanel.settings import Settings
+from target_mixpanel.specs import StreamSpec
 from target_mixpanel.stop import Stop
 from target_mixpanel.stream import Epoch, Stream
 from target_mixpanel.summary import Summary, check_report
@@ -80,7 +81,14 @@ class Loader:
         self._server_clock = ServerClock()
         self.look_at_the_clock()
         self._size_limit = SizeLimit(settings.batch_size_bytes)
-        self._route = import_route(settings.url, settings.credentials, settings.secrets())
+        self._destinations = Destinations(
+            settings,
+            self.ledger,
+            self.submit,
+            size_limit=self._size_limit,
+            clock=clock,
+        )
+        self._resources.callback(self._destinations.close)
         self._gate = Gate(
             settings.max_parallel_requests,
             stop,
@@ -118,6 +126,10 @@ class Loader:
         opened.use_schema(schema, tuple(key_properties), schema_line)
         return opened
 
+    def mark_tables_whole(self) -> None:
+        """Note that the tap wrote a STATE, of whatever value: it was not within a table."""
+        self._destinations.mark_tables_whole()
+
     def checkpoint(self, state: bytes) -> None:
         """Mark that *state*, a JSON text, covers everything loaded so far."""
         self._write_dead_letters()
@@ -130,6 +142,7 @@ class Loader:
         self._write_dead_letters()
         now = self._clock()
         waits = [stream.send_due(now) for stream in self._streams.values()]
+        waits += self._destinations.send_due(now)
         return min((wait for wait in waits if wait is not None), default=None)
 
     def finish(self) -> None:
@@ -141,10 +154,13 @@ class Loader:
         """
         for stream in self._streams.values():
             stream.send_rest()
+        self._destinations.send_rest()
         self._write_dead_letters()
-        if self._outbox is not None:
-            self._outbox.drain()
-        self._stop.raise_if_over()
+        self._drain()
+        self._destinations.replace_tables(is_stopped=self._stop.signal_number is not None)
+        self._drain()
+        for counts in self.summary.streams():
+            counts.accept_waiting()
         self.summary.check_rates(self.settings.max_rejection_rate)
         if self.settings.dry_run and self.settings.dead_letter_folder is None:
             for stream in self._streams.values():
@@ -175,16 +191,14 @@ class Loader:
             self._outbox.submit(batch)
             self.look_at_the_clock()  # there may have been no room for long
 
-    def builder(self, epoch: Epoch) -> BatchBuilder:
-        """Return a collector of the rows that one of *epoch*'s mappings makes."""
-        return BatchBuilder(
-            epoch,
-            route=self._route,
-            max_rows=self.settings.batch_size_rows,
-            size_limit=self._size_limit,
-            max_age_s=self.settings.batch_wait_limit_seconds,
-            clock=self._clock,
-        )
+    def destination(self, spec: StreamSpec, epoch: Epoch, header: bytes | None) -> Destination:
+        """Return where the rows go that one of *epoch*'s mappings, *spec*, makes."""
+        return self._destinations.of(spec, epoch.stream.name, epoch, header)
+
+    def _drain(self) -> None:
+        if self._outbox is not None:
+            self._outbox.drain()
+        self._stop.raise_if_over()
 
     def set_aside(self, epoch: Epoch, rejections: Sequence[Rejection]) -> None:
         """
@@ -209,41 +223,67 @@ class Loader:
 
     def _settle(self, batch: Batch) -> None:
         """Account for *batch*, of which every row is accepted or set aside. On any thread."""
-        stream = _epoch(batch).stream
+        if isinstance(batch.tag, TableDestination):
+            batch.tag.settle()
+            self.release()
+            return
         spans: Counter[Span] = Counter()
-        accepted = 0
+        accepted: Counter[Stream] = Counter()
+        waiting: Counter[Stream] = Counter()
         with self._settling:
             for row in batch.rows:
                 record = row.record
                 record.rows_pending -= 1
                 if not record.rows_pending:
                     spans[record.span] += 1
-                    accepted += not record.is_rejected
-        stream.counts.count_accepted(accepted)
-        stream.on_batch(len(batch.rows), self._clock() - batch.closed_at)
+                    if not record.is_rejected:
+                        counted = waiting if record.waits_for_table else accepted
+                        counted[record.source.stream] += 1
+        for stream, records in accepted.items():
+            stream.counts.count_accepted(records)
+        for stream, records in waiting.items():
+            stream.counts.count_waiting(records)
+        first: Stream = batch.rows[0].record.source.stream
+        first.on_batch(len(batch.rows), self._clock() - batch.closed_at)
         for span, records in spans.items():
             self.ledger.settle(span, records)
         self.release()
 
-    def _reject(self, batch: Batch, rejections: Sequence[Rejection]) -> None:
+    def _reject(self, batch: Batch, rejections: Sequence[Rejection]) -> None:  # noqa: ARG002
         """Set aside what Mixpanel refused; a record of several rows once. On a sender's thread."""
         with self._settling:
             first = [rejection for rejection in rejections if not rejection.record.is_rejected]
             for rejection in first:
                 rejection.record.is_rejected = True
-        if first:
-            self.set_aside(_epoch(batch), first)
+        by_epoch: dict[int, list[Rejection]] = {}
+        for rejection in first:
+            by_epoch.setdefault(id(rejection.record.source), []).append(rejection)
+        for group in by_epoch.values():
+            self.set_aside(group[0].record.source, group)
+
+    def _count_request(self, batch: Batch, body_bytes: int, is_retry: bool) -> None:  # noqa: FBT001
+        """Count a request, of the rows of several streams for the first row's. On any thread."""
+        if isinstance(batch.tag, TableDestination):
+            counts = self.summary.stream(batch.tag.stream or "")
+        else:
+            counts = batch.rows[0].record.source.stream.counts
+        counts.count_request(body_bytes=body_bytes, is_retry=is_retry)
 
     @contextmanager
     def _courier(self) -> Iterator[Courier]:
         settings = self.settings
         timeout_s = settings.request_timeout_seconds
-        with self._open_transport([self._route.endpoint], timeout_s=timeout_s) as transport:
+        with self._open_transport(self._destinations.endpoints, timeout_s=timeout_s) as transport:
             yield Courier(
                 transport,
                 self._gate,
                 self._stop,
-                Reports(self._settle, self._reject, _count_request, self._server_clock.observe),
+                Reports(
+                    self._settle,
+                    self._reject,
+                    self._count_request,
+                    self._server_clock.observe,
+                ),
                 host=settings.url,
                 retry=RetryPolicy(
                     initial_s=settings.retry_initial_seconds,
@@ -273,15 +313,6 @@ class Loader:
         trace: TracebackType | None,
     ) -> None:
         self._resources.__exit__(kind, error, trace)
-
-
-def _epoch(batch: Batch) -> Epoch:
-    epoch: Epoch = batch.tag
-    return epoch
-
-
-def _count_request(batch: Batch, body_bytes: int, is_retry: bool) -> None:  # noqa: FBT001
-    _epoch(batch).stream.counts.count_request(body_bytes=body_bytes, is_retry=is_retry)
 
 
 def _run_id() -> str:

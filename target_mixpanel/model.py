@@ -20,9 +20,13 @@ class Record(msgspec.Struct, gc=False):
     line: bytes
     """The RECORD message as it came, without its line end."""
     span: Span
+    source: Any = None
+    """The part of a stream that it belongs to; delivery never looks at it."""
     rows_pending: int = 1
-    """Its rows that are neither accepted nor refused yet."""
+    """Its rows that are neither accepted nor refused yet, those of lookup tables aside."""
     is_rejected: bool = False
+    waits_for_table: bool = False
+    """It is also a row of a lookup table, which is accepted last of all."""
 
 
 class Row(msgspec.Struct, gc=False):

@@ -8,6 +8,7 @@ import msgspec
 
 from target_mixpanel.checkpoints import CheckpointLedger
 from target_mixpanel.delivery.batches import Batch, BatchBuilder
+from target_mixpanel.destinations import Destination, send, send_due
 from target_mixpanel.errors import (
     MissingKeyError,
     RejectedRecordError,
@@ -16,10 +17,11 @@ from target_mixpanel.errors import (
     printable,
 )
 from target_mixpanel.mapping.shape import StreamShape
-from target_mixpanel.model import Flaw, JsonObject, Record, Rejection, Row
+from target_mixpanel.model import Flaw, JsonObject, Record, Rejection, Span
 from target_mixpanel.pipeline import Mapped, Refused, StreamPipeline, TimeWindow
 from target_mixpanel.routing import specs_for
 from target_mixpanel.settings import Settings
+from target_mixpanel.specs import StreamSpec
 from target_mixpanel.summary import StreamCounts
 
 logger = logging.getLogger("target-mixpanel")
@@ -37,8 +39,8 @@ class Run(Protocol):
     settings: Settings
     ledger: CheckpointLedger
 
-    def builder(self, epoch: "Epoch") -> BatchBuilder:
-        """Return a collector of the rows that one of *epoch*'s mappings makes."""
+    def destination(self, spec: StreamSpec, epoch: "Epoch", header: bytes | None) -> Destination:
+        """Return where the rows go that one of *epoch*'s mappings, *spec*, makes."""
 
     def submit(self, batch: Batch) -> None:
         """Send *batch*; returns when there is room for it."""
@@ -61,8 +63,12 @@ class Epoch(msgspec.Struct, eq=False):
     """The SCHEMA message as it came."""
     pipeline: StreamPipeline | None = None
     """None: the stream is skipped."""
-    builders: Sequence[BatchBuilder] = ()
+    destinations: Sequence[Destination] = ()
     """One for each of the stream's mappings."""
+    tables: frozenset[int] = frozenset()
+    """Which of them are lookup tables."""
+    builders: Sequence[BatchBuilder] = ()
+    """What collects rows of this epoch alone."""
 
 
 class Stream:
@@ -134,15 +140,27 @@ class Stream:
         return True
 
     def _collect(self, line: bytes, mapped: Sequence[Mapped]) -> None:
+        epoch = self._epoch
         if not mapped:
             self.counts.filtered += 1
-            return
-        record = Record(line, self._admit(), len(mapped))
-        builders = self._epoch.builders
+        elif epoch.tables:
+            self._collect_with_tables(line, mapped)
+        else:
+            record = Record(line, self._admit(), epoch, len(mapped))
+            for row in mapped:
+                epoch.destinations[row.destination].add(row, record)
+
+    def _collect_with_tables(self, line: bytes, mapped: Sequence[Mapped]) -> None:
+        """Take a record of which some rows wait for the last one of their lookup table."""
+        epoch = self._epoch
+        others = sum(row.destination not in epoch.tables for row in mapped)
+        record = Record(line, Span(0), epoch, others, waits_for_table=others < len(mapped))
+        if others:
+            record.span = self._admit()
+        else:
+            self.counts.count_waiting(1)
         for row in mapped:
-            full = builders[row.destination].add(Row(row.body, row.key, record, is_repeatable=row.is_repeatable))
-            if full is not None:
-                self._run.submit(full)
+            epoch.destinations[row.destination].add(row, record)
 
     def refuse(self, line: bytes, flaw: Flaw) -> None:
         """Take a record that could not even be read."""
@@ -157,18 +175,12 @@ class Stream:
     def send_due(self, now: float) -> float | None:
         """Send the batches that are old enough; return the seconds until the next one is."""
         self._warn_of_the_future()
-        waits: list[float] = []
-        for builder in self._epoch.builders:
-            if builder.due_at is not None and builder.due_at <= now:
-                self._submit(builder)
-            if builder.due_at is not None:
-                waits.append(builder.due_at - now)
-        return min(waits, default=None)
+        return min(send_due(self._epoch.builders, now, self._run.submit), default=None)
 
     def send_rest(self) -> None:
         """Send every row that waits for company."""
         for builder in self._epoch.builders:
-            self._submit(builder)
+            send(builder, self._run.submit)
 
     def write_rejections(self) -> None:
         """Write down what was rejected here, and count it as settled."""
@@ -212,17 +224,12 @@ class Stream:
             )
 
     def _reject(self, line: bytes, refused: Refused) -> None:
-        record = Record(line, self._run.ledger.admit(), 0, is_rejected=True)
+        record = Record(line, self._admit(), self._epoch, 0, is_rejected=True)
         self._rejections.append(Rejection(record, refused.flaw, refused.insert_id))
         settings = self._run.settings
         is_fatal = settings.dead_letter_folder is None and not settings.dry_run
         if is_fatal or len(self._rejections) >= _REJECTIONS_HELD:
             self.write_rejections()
-
-    def _submit(self, builder: BatchBuilder) -> None:
-        batch = builder.take()
-        if batch is not None:
-            self._run.submit(batch)
 
     def _compile(
         self,
@@ -257,8 +264,19 @@ class Stream:
                 listed(list(pipeline.left_out)),
             )
         epoch = Epoch(self, schema_line, pipeline)
-        epoch.builders = tuple(self._run.builder(epoch) for _ in specs)
+        self._find_destinations(epoch, specs)
         return epoch
+
+    def _find_destinations(self, epoch: Epoch, specs: Sequence[StreamSpec]) -> None:
+        headers = epoch.pipeline.headers if epoch.pipeline is not None else []
+        epoch.destinations = [
+            self._run.destination(spec, epoch, header)
+            for spec, header in zip(specs, headers, strict=True)
+        ]
+        epoch.tables = frozenset(n for n, header in enumerate(headers) if header is not None)
+        epoch.builders = [
+            builder for destination in epoch.destinations for builder in destination.builders
+        ]
 
 
 def _words(flaw: Flaw) -> str:

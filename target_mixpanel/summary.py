@@ -44,6 +44,8 @@ class StreamCounts:
         self.read = 0
         self.filtered = 0
         self.accepted = 0
+        self._waiting = 0
+        """Records that are accepted when their lookup table is."""
         self.rejected: Counter[Refusals] = Counter()
         self.requests = 0
         self.retries = 0
@@ -57,6 +59,18 @@ class StreamCounts:
         with self._lock:
             self.accepted += records
             self.ended_at = self._clock()
+
+    def count_waiting(self, records: int) -> None:
+        """Count *records* of which only the lookup table is not accepted yet."""
+        with self._lock:
+            self._waiting += records
+
+    def accept_waiting(self) -> None:
+        """Count what waited as accepted: Mixpanel has the lookup tables."""
+        with self._lock:
+            waiting, self._waiting = self._waiting, 0
+        if waiting:
+            self.count_accepted(waiting)
 
     def count_rejected(self, flaw: Flaw) -> bool:
         """Count one rejected record; say whether its kind is new."""

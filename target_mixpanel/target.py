@@ -231,6 +231,7 @@ class TargetMixpanel(Target):
         state = bytes(message.value).strip()
         if not state:
             raise InputError(f'{self._reader.place()}: STATE without "value"')
+        self.loader.mark_tables_whole()
         if state in _NO_STATE:
             return
         try:

@@ -160,6 +160,11 @@ class TableSpool:
                 f"({printable(reason)}); make room there, or set TMPDIR to where there is some",
             ) from None
 
+    def close(self) -> None:
+        """Let go of both files, and so of the room they take."""
+        self._rows.close()
+        self._close_csv()
+
     def _close_csv(self) -> None:
         if self._csv is not None:
             self._csv.close()
@@ -173,8 +178,7 @@ class TableSpool:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._rows.close()
-        self._close_csv()
+        self.close()
 
 
 def _nameless_database() -> sqlite3.Connection:

@@ -177,7 +177,7 @@ def test_a_stream_with_two_mappings_makes_a_row_for_each():
     events = [(row.destination, msgspec.json.decode(row.body)["event"]) for row in rows]
 
     assert events == [(0, "Paid"), (1, "Shipped")]
-    assert rows[0].insert_id != rows[1].insert_id
+    assert rows[0].key != rows[1].key
 
 
 def test_a_record_goes_out_whole_or_not_at_all():
