@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from target_mixpanel.limits import EARLIEST_TIME_MS, FUTURE_TOLERANCE_MS
-from target_mixpanel.mapping.events import Event, EventPlan
+from target_mixpanel.mapping.events import Event, EventPlan, StructAssembler
 from target_mixpanel.mapping.flaws import UnmappableError
 from target_mixpanel.mapping.plans import MappedRecord, Plan
 from target_mixpanel.mapping.shape import StreamShape
@@ -64,8 +64,10 @@ class FastPath:
         records = TypedRecords(shape, paths)
         self.decode: Final = records.decode
         """Line → record; or raises one of `CLOSER_LOOK`."""
-        self.maps: Final[Sequence[MapRecord]] = [_compile(plan, records) for plan in plans]
-        """One for each plan."""
+        self.maps: Final[Sequence[tuple[int, MapRecord]]] = [
+            (destination, _compile(plan, records)) for destination, plan in enumerate(plans)
+        ]
+        """One for each plan, with its number."""
 
 
 class _Function:
@@ -105,7 +107,7 @@ def _compile(plan: Plan, records: TypedRecords) -> MapRecord:
 def _compile_events(plan: EventPlan, records: TypedRecords) -> MapRecord:
     function = _Function("map_record(record, now_ms)")
     for name in (
-        *("assemble", "fetch_time", "identify", "name_event"),
+        *("fetch_time", "identify", "name_event"),
         *("read_insert_id", "read_ip", "read_time"),
     ):
         function.bind(name, getattr(plan, name))
@@ -140,7 +142,13 @@ def _compile_events(plan: EventPlan, records: TypedRecords) -> MapRecord:
     ]
     constants = [function.bind(f"constant{n}", value) for n, value in enumerate(plan.constants)]
     properties = ["time_ms", "insert_id", *ids, *ip, *constants, *columns]
-    function.add(f"content = assemble(name, {', '.join(properties)})")
+    if isinstance(plan.assemble, StructAssembler):
+        function.bind("event_type", plan.assemble.event)
+        function.bind("properties_type", plan.assemble.properties)
+        function.add(f"content = event_type(name, properties_type({', '.join(properties)}))")
+    else:
+        function.bind("assemble", plan.assemble)
+        function.add(f"content = assemble(name, {', '.join(properties)})")
     function.add("return Event(name, time_ms, insert_id, content)")
     map_record: MapRecord = function.compiled()
     return map_record

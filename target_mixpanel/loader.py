@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime
+from operator import attrgetter
 from types import TracebackType
 from typing import Final, Protocol, Self
 
@@ -21,12 +22,15 @@ from target_mixpanel.delivery.outbox import Outbox
 from target_mixpanel.delivery.server_clock import ServerClock
 from target_mixpanel.destinations import Destination, Destinations, TableDestination
 from target_mixpanel.errors import StreamSchemaError, printable
-from target_mixpanel.model import JsonObject, Rejection, Span
+from target_mixpanel.model import JsonObject, Record, Rejection
 from target_mixpanel.settings import Settings
 from target_mixpanel.specs import StreamSpec
 from target_mixpanel.stop import Stop
 from target_mixpanel.stream import Epoch, Stream
-from target_mixpanel.summary import Summary, check_report
+from target_mixpanel.summary import StreamCounts, Summary, check_report
+
+_span_of: Final = attrgetter("span")
+_kind_of: Final = attrgetter("source", "is_rejected", "waits_for_table")
 
 MAX_STREAMS: Final = 10_000
 """Each keeps a compiled mapping and a batch; a tap that names more has lost its way."""
@@ -227,22 +231,22 @@ class Loader:
             batch.tag.settle()
             self.release()
             return
-        spans: Counter[Span] = Counter()
-        accepted: Counter[Stream] = Counter()
-        waiting: Counter[Stream] = Counter()
+        finished: list[Record] = []
         with self._settling:
             for row in batch.rows:
                 record = row.record
-                record.rows_pending -= 1
-                if not record.rows_pending:
-                    spans[record.span] += 1
-                    if not record.is_rejected:
-                        counted = waiting if record.waits_for_table else accepted
-                        counted[record.source.stream] += 1
-        for stream, records in accepted.items():
-            stream.counts.count_accepted(records)
-        for stream, records in waiting.items():
-            stream.counts.count_waiting(records)
+                left = record.rows_pending - 1
+                record.rows_pending = left
+                if not left:
+                    finished.append(record)
+        spans = Counter(map(_span_of, finished))
+        # Nearly always there is one kind: of one stream, accepted, and in no lookup table.
+        for kind, records in Counter(map(_kind_of, finished)).items():
+            source, is_rejected, waits_for_table = kind
+            if not is_rejected:
+                counts: StreamCounts = source.stream.counts
+                count = counts.count_waiting if waits_for_table else counts.count_accepted
+                count(records)
         first: Stream = batch.rows[0].record.source.stream
         first.on_batch(len(batch.rows), self._clock() - batch.closed_at)
         for span, records in spans.items():

@@ -121,7 +121,7 @@ class StreamPipeline:
         now_ms = self._now_ms()
         try:
             record = fast_path.decode(line)
-            for destination, map_record in enumerate(fast_path.maps):
+            for destination, map_record in fast_path.maps:
                 row = self._row(destination, map_record(record, now_ms), now_ms)
                 if row is not None:
                     rows.append(row)
@@ -166,17 +166,9 @@ class StreamPipeline:
             UnicodeEncodeError: It holds half a character.
             RecursionError: It nests too deeply.
         """
+        if type(mapped) is Event:  # the common one first, and a class pattern costs more
+            return self._event_row(destination, mapped, now_ms)
         match mapped:
-            case Event(name=name, time_ms=time_ms, insert_id=insert_id, content=content):
-                if self._window is not None and not self._window.holds(time_ms):
-                    return None
-                if time_ms > now_ms:
-                    self.is_ahead = True
-                body = _encode(content)
-                flaw = row_flaw(name, body)
-                if flaw is not None:
-                    raise UnmappableError(flaw, insert_id)
-                return Mapped(destination, body, insert_id)
             case ProfileUpdate(profile_id=profile_id, operation=operation, update=update):
                 body = _encode(update)
                 flaw = update_flaw(body)
@@ -185,8 +177,20 @@ class StreamPipeline:
                 return Mapped(destination, body, profile_id, operation not in _NOT_REPEATABLE)
             case TableRow(key=key, line=line):
                 return Mapped(destination, line, key)
-            case None:
+            case None | Event():
                 return None
+
+    def _event_row(self, destination: int, event: Event, now_ms: int) -> Mapped | None:
+        time_ms = event.time_ms
+        if self._window is not None and not self._window.holds(time_ms):
+            return None
+        if time_ms > now_ms:
+            self.is_ahead = True
+        body = _encode(event.content)
+        flaw = row_flaw(event.name, body)
+        if flaw is not None:
+            raise UnmappableError(flaw, event.insert_id)
+        return Mapped(destination, body, event.insert_id)
 
 
 _NOT_REPEATABLE: Final = frozenset({"add", "append"})

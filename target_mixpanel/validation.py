@@ -106,13 +106,11 @@ class RecordValidator:
 
 def row_flaw(event: str, body: bytes) -> Flaw | None:
     """Return why /import would refuse the encoded event *body*, as far as its size tells."""
+    if len(body) <= EVENT_MAX_BYTES and len(event) <= NAME_MAX_CHARS:
+        return None
     if len(body) > EVENT_MAX_BYTES:
         return Flaw("limit", "too_large", detail="is an event of 1 MB or more")
-    if len(event) > NAME_MAX_CHARS:
-        return Flaw(
-            "limit", "event_too_long", "event", f"has more than {NAME_MAX_CHARS} characters"
-        )
-    return None
+    return Flaw("limit", "event_too_long", "event", f"has more than {NAME_MAX_CHARS} characters")
 
 
 def update_flaw(body: bytes) -> Flaw | None:

@@ -184,11 +184,21 @@ def compile_events(spec: EventSpec, shape: StreamShape) -> EventPlan:
     return plan
 
 
+class StructAssembler(msgspec.Struct, frozen=True):
+    """Puts an event together from structs, whose encoder leaves out what is None."""
+
+    event: type
+    properties: type
+
+    def __call__(self, name: str, *values: Any) -> Any:
+        return self.event(name, self.properties(*values))
+
+
 def _assembler(names: Sequence[str]) -> Assemble:
     """
-    Return what puts an event together: a struct's type, whose encoder leaves out what is None.
+    Return what puts an event together.
 
-    That costs a third of a dict without its nulls. Names that a struct cannot have take the dict.
+    Structs cost a third of a dict without its nulls; names that they cannot have take the dict.
     """
     fields = [(f"p{number}", Any, None) for number, _ in enumerate(names)]
     rename = {field: name for (field, _, _), name in zip(fields, names, strict=True)}
@@ -207,7 +217,7 @@ def _assembler(names: Sequence[str]) -> Assemble:
 
         return assemble
     event = msgspec.defstruct("Event", [("event", str), ("properties", properties)], gc=False)
-    return lambda name, *values: event(name, properties(*values))
+    return StructAssembler(event, properties)
 
 
 def _try_constants(plan: EventPlan, spec: EventSpec) -> None:

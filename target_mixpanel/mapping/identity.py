@@ -141,7 +141,9 @@ def _hashed(
                 keys.append(_canonical_time(value, timezone) if is_time else value)
             else:
                 keys.append(_canonical_key(value, name, timezone))
-        return recipe.digest(event, keys)
+        hashed = recipe.begun(event).copy()
+        hashed.update(encode(keys) + b"]")
+        return hashed.hexdigest()
 
     return read
 
@@ -156,7 +158,9 @@ def _hashed_whole(stream: str, slots: Slots) -> InsertIdReader:
             for name, value in values[slot].items()
             if not name.startswith("_sdc_")
         }
-        return recipe.digest(event, own)
+        hashed = recipe.begun(event).copy()
+        hashed.update(encode(own) + b"]")
+        return hashed.hexdigest()
 
     return read
 
@@ -169,15 +173,14 @@ class _Recipe:
         self._event: str | None = None
         self._begun = blake2b(digest_size=_DIGEST_BYTES)
 
-    def digest(self, event: str, keys: Any) -> str:
+    def begun(self, event: str) -> blake2b:
+        """Return the hash of all that comes before the keys; to be copied."""
         if event != self._event:
             self._event = event
             # Up to where the keys begin: `[1,"orders","Order Placed",`
             start = encode([RECIPE_VERSION, self._stream, event]).removesuffix(b"]") + b","
             self._begun = blake2b(start, digest_size=_DIGEST_BYTES)
-        hashed = self._begun.copy()
-        hashed.update(encode(keys) + b"]")
-        return hashed.hexdigest()
+        return self._begun
 
 
 def _canonical_key(value: Any, name: str, timezone: tzinfo) -> Any:
