@@ -557,9 +557,8 @@ def test_a_record_becomes_an_update_or_is_refused(kind, more, record):
         sent = json.loads(encode(operand))
     except UnicodeEncodeError:
         return  # the pipeline refuses it
-    Profiles(keep_updates=0).apply(
-        (update.profile_id,), {operations[0]: sent}
-    )  # as the sandbox judges it
+    # As the sandbox judges it:
+    Profiles(keep_updates=0).apply((update.profile_id,), {operations[0]: sent}, b"")
 
 
 PLAIN = st.none() | st.booleans() | st.integers(-1000, 1000) | st.text("ab ", max_size=3)
