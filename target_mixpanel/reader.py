@@ -30,7 +30,7 @@ _RECORD_KEY: Final = b'"record"'
 _LANES_KEPT: Final = 20_000
 """Some taps put a time before the record, so that no two lines begin alike."""
 
-_BEGINNING_MAX_BYTES: Final = 1_000
+_BEGINNING_MAX_BYTES: Final = 400
 _UTF8_BOM: Final = b"\xef\xbb\xbf"
 _NUMBER_MAX_DIGITS: Final = 4_000
 
