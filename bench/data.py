@@ -79,6 +79,8 @@ class Shape:
     """A text is made longer until a record has about this size; 0: as it comes, about 530."""
     has_address: bool = False
     """One more column, an object within which there is another."""
+    has_pattern: bool = False
+    """The schema says more than a type can, so each record has to be looked at with care."""
 
     @property
     def names(self) -> list[str]:
@@ -104,7 +106,7 @@ class Shape:
 
     @property
     def _key(self) -> str:
-        extras = "-address" if self.has_address else ""
+        extras = "-address" * self.has_address + "-pattern" * self.has_pattern
         size = f"{self.records}x{self.columns}x{self.record_bytes or 'plain'}"
         return f"v{RECIPE}-{size}-{self.streams}s{extras}"
 
@@ -135,30 +137,41 @@ def warm(path: Path) -> None:
             pass
 
 
+def messages(shape: Shape) -> Iterator[bytes]:
+    """Yield *shape*'s lines, as a tap writes them."""
+    for name in shape.names:
+        yield line(schema_message(name, shape))
+    names = [name.encode() for name in shape.names]
+    for number, record in enumerate(records(shape), 1):
+        yield record_line(names[number % shape.streams], record)
+        if number % STATE_EVERY == 0 or number == shape.records:
+            yield line({"type": "STATE", "value": Shape(number).last_state})
+
+
+def record_line(stream: bytes, record: bytes) -> bytes:
+    """Return the line of a RECORD, given its JSON."""
+    return b'{"type":"RECORD","stream":"%b","record":%b,"time_extracted":"%b"}\n' % (
+        stream,
+        record,
+        b"2025-03-01T06:00:00Z",
+    )
+
+
 def _write_singer(shape: Shape) -> None:
     with _whole(shape.singer) as file:
-        for name in shape.names:
-            file.write(_line(_schema_message(name, shape)))
-        for number, record in enumerate(_records(shape), 1):
-            name = shape.names[number % shape.streams]
-            file.write(
-                b'{"type":"RECORD","stream":"%b","record":%b,"time_extracted":"%b"}\n'
-                % (name.encode(), record, b"2025-03-01T06:00:00Z"),
-            )
-            if number % STATE_EVERY == 0 or number == shape.records:
-                state = Shape(number).last_state
-                file.write(_line({"type": "STATE", "value": state}))
+        file.writelines(messages(shape))
 
 
 def _write_rows(shape: Shape) -> None:
     event = b'{"event":%b,' % json.dumps(EVENT).encode()
     with _whole(shape.rows) as file:
-        for record in _records(shape):
+        for record in records(shape):
             row = record.replace(b'"user_id":', b'"distinct_id":', 1)
             file.write(event + row[1:].replace(b'"created_at":', b'"time":', 1) + b"\n")
 
 
-def _schema_message(name: str, shape: Shape) -> dict[str, Any]:
+def schema_message(name: str, shape: Shape) -> dict[str, Any]:
+    """Return the SCHEMA of the stream *name*."""
     columns = dict(_COLUMNS)
     for number in range(len(_COLUMNS), shape.columns):
         columns[_extra_name(number)] = (_TEXT, _NUMBER, _TIME, {"type": ["boolean", "null"]})[
@@ -166,11 +179,13 @@ def _schema_message(name: str, shape: Shape) -> dict[str, Any]:
         ]
     if shape.has_address:
         columns["address"] = _ADDRESS
+    if shape.has_pattern:
+        columns["market"] = _TEXT | {"pattern": "^[A-Z]{2}$"}
     schema = {"type": "object", "properties": columns}
     return {"type": "SCHEMA", "stream": name, "schema": schema, "key_properties": ["id"]}
 
 
-def _records(shape: Shape) -> Iterator[bytes]:
+def records(shape: Shape) -> Iterator[bytes]:
     """Yield each record's JSON: its own ids and times before one of some thousand endings."""
     chance = random.Random(_SEED)
     size = max(shape.record_bytes, 32 * shape.columns)
@@ -248,7 +263,8 @@ def _words(chance: random.Random, count: int, between: str) -> str:
     return between.join(chance.choices(_WORDS, k=count))
 
 
-def _line(message: dict[str, Any]) -> bytes:
+def line(message: dict[str, Any]) -> bytes:
+    """Return *message* as a tap writes it."""
     return json.dumps(message, separators=(",", ":")).encode() + b"\n"
 
 

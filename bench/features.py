@@ -1,11 +1,15 @@
 """What does each part of a mapping cost?"""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final
 
-from contestants import MAPPING
-from data import STREAM
+import table
+from contestants import MAPPING, target_command
+from data import STREAM, Shape, make
+from measure import receiving
+from rounds import describe, figures, in_turns, load_singer
 
 _PLAIN: Final = (
     *("session_id", "status", "currency", "amount", "discount"),
@@ -22,11 +26,15 @@ class Feature:
     properties: Any = _PLAIN
     base: Mapping[str, Any] = field(default_factory=lambda: MAPPING)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    others: Sequence[Mapping[str, Any]] = ()
+    """Mappings of the same stream beside it."""
+    has_pattern: bool = False
+    """As a shape's."""
 
     @property
-    def mapping(self) -> dict[str, Any]:
-        """The mapping, whole."""
-        return {**self.base, "properties": self.properties}
+    def mappings(self) -> list[Mapping[str, Any]]:
+        """The stream's mappings, whole."""
+        return [{**self.base, "properties": self.properties}, *self.others]
 
 
 def _and(**more: Any) -> dict[str, Any]:
@@ -68,9 +76,44 @@ FEATURES: Final = (
     Feature("event from a column", base=_but("event", event_from="status")),
     Feature("without validation", settings={"validate_records": False}),
     Feature(
+        "2 destinations, both events",
+        others=[{**MAPPING, "event": "Order Seen", "properties": _PLAIN}],
+    ),
+    Feature(
+        "2 destinations, events and users",
+        others=[{"type": "users", "distinct_id": "user_id", "properties": _PLAIN}],
+    ),
+    Feature("a pattern in the schema: no fast path", has_pattern=True),
+    Feature(
         "stream_maps, 1 expression",
         _and(gross="gross"),
         settings={"stream_maps": {STREAM: {"gross": "float(amount) * 1.2"}}},
     ),
     Feature("flattening", settings={"flattening_enabled": True, "flattening_max_depth": 3}),
 )
+
+
+def measure_features(shape: Shape, rounds: int, reply_delay_ms: float) -> dict[str, Any]:
+    """Return what a record costs with each part of a mapping."""
+    plain = replace(shape, has_address=True)
+    shapes = {has: replace(plain, has_pattern=has) for has in (False, True)}
+    for each in shapes.values():
+        make(each, with_rows=False)
+    with receiving(reply_delay_ms) as receiver:
+        ways = {
+            feature.title: partial(
+                load_singer,
+                target_command(
+                    receiver.url, feature.mappings, feature.settings, name=f"feature-{number}"
+                ),
+                shapes[feature.has_pattern],
+                receiver,
+                "feature",
+                rows_per_record=len(feature.mappings),
+            )
+            for number, feature in enumerate(FEATURES)
+        }
+        runs = in_turns(ways, rounds)
+    found = [{"title": title, **figures(each)} for title, each in runs.items()]
+    print(f"\n{describe(plain, reply_delay_ms)}\n\n{table.features(found)}")
+    return {"features": found}

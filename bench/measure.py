@@ -42,13 +42,14 @@ class Job:
     source: Path
     """Its standard input."""
     records: int
-    """As many events have to arrive: no fewer, no more."""
     log: str
     """The name of the files for what it says."""
     last_state: Mapping[str, Any] | None = None
     """What its last line has to say; None if it writes no STATE."""
     env: Mapping[str, str] | None = None
     """Variables beyond the caller's own."""
+    rows_per_record: int = 1
+    """As many events or updates have to arrive for each record: no fewer, no more."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,16 @@ class Run:
 
     process: Process
     arrived: server.Counts
+    records: int
+
+    @property
+    def cpu_us(self) -> float:
+        """CPU time that one record took."""
+        return self.process.cpu_s / self.records * 1e6
+
+    @property
+    def records_per_s(self) -> float:
+        return self.records / self.process.wall_s
 
 
 @dataclass(frozen=True)
@@ -97,22 +108,23 @@ def load(job: Job, receiver: Receiver) -> Run:
         RunError: It failed, or not everything arrived exactly once.
     """
     before = receiver.counts()
-    stdout, stderr = _logs(job.log)
+    stdout, stderr = logs(job.log)
     process = spend(job.command, job.source, stdout, stderr, env=job.env)
     after = receiver.counts()
     arrived = server.Counts(
         **{name: value - getattr(before, name) for name, value in after.__dict__.items()},
     )
-    if arrived.events != job.records:
+    expected = job.records * job.rows_per_record
+    if arrived.events != expected:
         raise RunError(
-            f"{job.log}: {job.records:,} events expected, {arrived.events:,} arrived; its words "
+            f"{job.log}: {expected:,} events expected, {arrived.events:,} arrived; its words "
             f"are in {stderr.relative_to(REPO)}",
         )
     if job.last_state is not None and _last_line(stdout) != job.last_state:
         raise RunError(
             f"{job.log}: its last STATE is not the input's, see {stdout.relative_to(REPO)}",
         )
-    return Run(process, arrived)
+    return Run(process, arrived, job.records)
 
 
 def spend(
@@ -129,9 +141,6 @@ def spend(
     Raises:
         RunError: It failed.
     """
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith("TARGET_MIXPANEL")
-    }
     with source.open("rb") as given, stdout.open("wb") as said, stderr.open("wb") as told:
         started_at = time.perf_counter()
         child = subprocess.Popen(
@@ -139,7 +148,7 @@ def spend(
             stdin=given,
             stdout=said,
             stderr=told,
-            env=environment | dict(env or {}),
+            env=environment() | dict(env or {}),
             cwd=HOME,
         )
         try:
@@ -155,12 +164,20 @@ def spend(
     return Process(wall_s, used.ru_utime + used.ru_stime, used.ru_maxrss * _RSS_UNIT)
 
 
+def environment() -> dict[str, str]:
+    """Return the variables of this process, without settings of the target."""
+    return {
+        name: value for name, value in os.environ.items() if not name.startswith("TARGET_MIXPANEL")
+    }
+
+
 def start_up(command: Sequence[str | Path], log: str) -> Process:
     """Return what *command* uses with nothing to read."""
-    return spend(command, Path(os.devnull), *_logs(log))
+    return spend(command, Path(os.devnull), *logs(log))
 
 
-def _logs(name: str) -> tuple[Path, Path]:
+def logs(name: str) -> tuple[Path, Path]:
+    """Return the files for what *name* says: stdout, stderr."""
     folder = HOME / "logs"
     folder.mkdir(parents=True, exist_ok=True)
     return folder / f"{name}.out", folder / f"{name}.err"

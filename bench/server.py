@@ -1,4 +1,4 @@
-"""Who receives the events? A server that only inflates, counts and says yes."""
+"""Who receives the events and profile updates? A server that inflates, counts and says yes."""
 
 import argparse
 import asyncio
@@ -15,6 +15,7 @@ import msgspec
 from isal import igzip
 
 COUNTS_PATH: Final = "/counts"
+USERS_PATH: Final = "/engage"
 
 _HEADERS_END: Final = b"\r\n\r\n"
 _count_array: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -26,6 +27,7 @@ class Counts:
 
     requests: int = 0
     events: int = 0
+    """Profile updates, too."""
     wire_bytes: int = 0
     """Bodies, as they came."""
     raw_bytes: int = 0
@@ -73,7 +75,10 @@ class Exchange(asyncio.Protocol):
             self._write("411 Length Required", "{}")
             return
         events = self._count(head, body)
-        reply = f'{{"code":200,"num_records_imported":{events},"status":"OK"}}'
+        if head["path"].startswith(USERS_PATH):
+            reply = f'{{"status":1,"error":null,"num_good_events":{events}}}'
+        else:
+            reply = f'{{"code":200,"num_records_imported":{events},"status":"OK"}}'
         if self._delay_s:
             loop = asyncio.get_running_loop()
             loop.call_later(self._delay_s, self._write, "200 OK", reply)

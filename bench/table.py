@@ -74,7 +74,75 @@ def features(found: list[dict[str, Any]]) -> str:
         ]
         for each in found
     ]
-    return aligned(["mapping", "CPU µs/event", "more than the plain one"], rows)
+    return aligned(["mapping", "CPU µs/record", "more than the plain one"], rows)
+
+
+def latency(found: list[dict[str, Any]]) -> str:
+    """Return the table of how long a record waits for its STATE."""
+    header = ["batch_wait_limit_seconds", "records/s", "sent after", "median", "p99", "max"]
+    rows = [
+        [
+            f"{each['batch_wait_limit_seconds']:g}",
+            f"{each['records_per_s']:,}",
+            f"{each['limit_s']:g} s",
+            *(f"{each[f'{name}_s']:.2f} s" for name in ("median", "p99", "max")),
+            f"{each['max_over_limit_ms']:+,.0f} ms",
+            _yes(is_so=each["holds"]),
+        ]
+        for each in found
+    ]
+    return aligned([*header, "max, beyond that", "as expected"], rows)
+
+
+def scale(found: list[dict[str, Any]]) -> str:
+    """Return the table of what an event costs as something grows."""
+    header = ["", "records", "bytes each", "events/s", "CPU µs/event", "CPU µs/KB", "x first"]
+    rows = [
+        [
+            each["title"],
+            f"{each['records']:,}",
+            f"{each['record_bytes']:,}",
+            words(each["events_per_s"]),
+            words(each["cpu_us_per_event"], 2),
+            f"{each['cpu_us_per_kb']:.2f}",
+            f"{each['times_first_cost']:.2f}",
+            words(each["peak_rss_mb"]),
+            words(each["requests"]),
+        ]
+        for each in found
+    ]
+    return aligned([*header, "peak MB", "requests"], rows)
+
+
+def slow_server(found: list[dict[str, Any]]) -> str:
+    """Return the table of the rates of a fast server and a slow one."""
+    return _rates(found, "of_fast_rate", "of the fast one's rate")
+
+
+def users(found: list[dict[str, Any]]) -> str:
+    """Return the table of the rates of events and profile updates."""
+    return _rates(found, "of_events_rate", "of the events' rate")
+
+
+def _rates(found: list[dict[str, Any]], share: str, share_title: str) -> str:
+    header = ["", "records/s", share_title, "CPU µs/record", "peak MB", "requests", "MB sent"]
+    rows = [
+        [
+            each["title"],
+            words(each["events_per_s"]),
+            f"{100 * each[share]:.0f} %",
+            words(each["cpu_us_per_event"], 2),
+            words(each["peak_rss_mb"]),
+            words(each["requests"]),
+            words(each["wire_mb"]),
+        ]
+        for each in found
+    ]
+    return aligned(header, rows)
+
+
+def _yes(*, is_so: bool) -> str:
+    return "yes" if is_so else "no"
 
 
 def _ratio(found: dict[str, Any], to: dict[str, Any] | None) -> str:

@@ -3,7 +3,7 @@
 import json
 import sys
 import sysconfig
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -40,17 +40,27 @@ class Contestant:
 
 def target_command(
     url: str,
-    mapping: Mapping[str, Any] = MAPPING,
+    mapping: Mapping[str, Any] | Sequence[Mapping[str, Any]] = MAPPING,
     settings: Mapping[str, Any] | None = None,
+    *,
+    name: str = "target",
 ) -> list[str | Path]:
-    """Return the real command, with a configuration as an operator would write it."""
+    """
+    Return the real command, with a configuration as an operator would write it.
+
+    Args:
+        url: The server's.
+        mapping: Of all streams, or several.
+        settings: More of them.
+        name: The configuration's; those that run at the same time each need their own.
+    """
     config = {
         "api_url": url,
         "project_token": "not-a-token",
         "streams": {f"{STREAM}*": mapping},
         **(settings or {}),
     }
-    return [_TARGET, "--config", _written("target", config)]
+    return [_TARGET, "--config", _written(name, config)]
 
 
 def _sdk_command(url: str, _: Shape) -> list[str | Path]:

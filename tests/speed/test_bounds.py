@@ -1,0 +1,116 @@
+"""What the target remembers of a run does not grow with its input: counted, not weighed."""
+
+import pytest
+
+from target_mixpanel import reader, stream
+from target_mixpanel.checkpoints import CheckpointLedger
+from target_mixpanel.delivery.outbox import Outbox
+from target_mixpanel.stream import Stream
+from tests.conftest import ORDERS_SCHEMA, order, singer, state
+
+BATCH_ROWS = 50
+SENDERS = 2
+MOST_UNSETTLED = BATCH_ROWS * (SENDERS + 3)
+"""One batch for each sender, two that wait, one being filled."""
+
+SMALL = {"batch_size_rows": BATCH_ROWS, "max_parallel_requests": SENDERS}
+USERS = {"orders": {"type": "users", "distinct_id": "user_id", "properties": "*"}}
+
+
+@pytest.fixture
+def sizes(monkeypatch):
+    """Note the size of something each time that a function was called."""
+
+    def note(owner, name, size):
+        found = []
+        original = getattr(owner, name)
+
+        def noted(self, *arguments):
+            result = original(self, *arguments)
+            found.append(size(self))
+            return result
+
+        monkeypatch.setattr(owner, name, noted)
+        return found
+
+    return note
+
+
+def records(count):
+    """Return records with a STATE after each."""
+    return [message for number in range(count) for message in (order(number), state(number))]
+
+
+@pytest.mark.parametrize("count", [1_000, 4_000])
+def test_the_ledger_has_no_more_spans_than_records_under_way(load, sizes, count):
+    """A STATE after each record makes a span of each."""
+    spans = sizes(CheckpointLedger, "checkpoint", lambda ledger: len(ledger._open))
+    target = load([singer(ORDERS_SCHEMA, records(count))], **SMALL)
+
+    assert count == len(spans)
+    assert BATCH_ROWS < max(spans) <= MOST_UNSETTLED + 1
+    assert (len(target.loader.ledger._open), target.loader.ledger.pending) == (1, 0)
+
+
+def test_a_batch_that_is_stuck_does_not_make_the_ledger_grow(load, sizes, sandbox):
+    """What goes past it is forgotten, and the STATEs with it."""
+    sandbox.script({"hold_until_requests": 30})
+    spans = sizes(CheckpointLedger, "checkpoint", lambda ledger: len(ledger._open))
+    load([singer(ORDERS_SCHEMA, records(2_000))], **SMALL)
+
+    assert max(spans) <= MOST_UNSETTLED + 1
+
+
+@pytest.mark.parametrize("count", [1_000, 4_000])
+def test_no_more_batches_and_lanes_are_under_way_than_there_are_senders(load, sizes, count):
+    batches = sizes(Outbox, "submit", lambda outbox: outbox._unfinished)
+    busy = sizes(Outbox, "_finish", lambda outbox: len(outbox._busy_lanes))
+    target = load([singer(ORDERS_SCHEMA, records(count))], **SMALL, streams=USERS)
+
+    assert count / BATCH_ROWS <= len(batches)
+    assert max(batches) <= SENDERS + 2
+    assert max(busy) <= SENDERS
+    assert not target.loader._outbox._busy_lanes
+    assert not target.loader._outbox._waiting
+
+
+def test_beginnings_that_never_come_again_are_not_all_kept(load, monkeypatch):
+    """Some taps write a time, or more, before the record."""
+    monkeypatch.setattr(reader, "_LANES_KEPT", 20)
+    rows = [{"time_extracted": f"{number}"} | order(number) for number in range(100)]
+    target = load([singer(ORDERS_SCHEMA, rows)])
+
+    assert len(target._reader.lanes) == 20
+    assert target.loader.summary.stream("orders").accepted == 100
+
+
+def test_a_beginning_of_any_length_is_not_kept(load):
+    rows = [{"time_extracted": "x" * 10_000} | order(number) for number in range(10)]
+    target = load([singer(ORDERS_SCHEMA, rows)])
+
+    assert not target._reader.lanes
+
+
+def test_schemas_that_never_come_again_are_not_all_kept(load, monkeypatch):
+    monkeypatch.setattr(stream, "_EPOCHS_KEPT", 3)
+    kept = []
+    original = Stream.use_schema
+
+    def use_schema(self, *arguments):
+        original(self, *arguments)
+        kept.append(len(self._epochs))
+
+    monkeypatch.setattr(Stream, "use_schema", use_schema)
+    columns = ORDERS_SCHEMA["schema"]["properties"]
+    lines = [
+        singer(
+            ORDERS_SCHEMA | {"schema": {"properties": columns | {f"column_{number}": {}}}},
+            order(number),
+        )
+        for number in range(10)
+    ]
+    target = load(lines)
+
+    assert kept == [1, 2, 3, 3, 3, 3, 3, 3, 3, 3]
+    assert len(target._reader.lanes) == 1
+    assert target.loader.summary.stream("orders").accepted == 10
