@@ -267,12 +267,14 @@ class Destinations:
         Send the lookup tables.
 
         Raises:
-            LookupTableError: One may not be whole.
+            LookupTableError: One may not be whole; none was sent.
         """
+        uploads = []
         for table in self._tables.values():
             if is_stopped:
                 table.refuse_half("the run was stopped")
-            batch = table.upload(self._clock())
+            uploads.append(table.upload(self._clock()))
+        for batch in uploads:
             if batch is not None:
                 self._submit(batch)
 
