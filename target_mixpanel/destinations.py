@@ -199,6 +199,7 @@ class Destinations:
                 route = make_route(settings.url, settings.project_token, secrets)
                 self._profiles[kind] = self._profile_lanes(route)
         self._tables: dict[str, TableDestination] = {}
+        self._is_replay = False
         for spec in specs:
             if isinstance(spec, LookupTableSpec):
                 self._add_table(spec, ledger, secrets)
@@ -234,7 +235,8 @@ class Destinations:
             header: Of a lookup table.
 
         Raises:
-            StreamSchemaError: Another stream fills the lookup table, or its columns changed.
+            StreamSchemaError: Another stream fills the lookup table, or its columns changed, or it
+                would be replaced by what was once set aside.
         """
         match spec:
             case EventSpec():
@@ -242,6 +244,12 @@ class Destinations:
             case UserSpec() | GroupSpec():
                 return self._profiles[type(spec)]
             case LookupTableSpec(lookup_table_id=table_id):
+                if self._is_replay:
+                    raise StreamSchemaError(
+                        f"{spec.place}: dead letters are a part of the lookup table, and it is "
+                        "replaced as a whole; mend the cause and run the tap again, or leave this "
+                        "mapping out to replay the others",
+                    )
                 table = self._tables[table_id]
                 table.open(stream, header or b"")
                 return table
@@ -257,6 +265,10 @@ class Destinations:
             for lane in lanes.lanes:
                 send(lane, self._submit)
 
+    def refuse_tables(self) -> None:
+        """Note that dead letters come, which are no whole table."""
+        self._is_replay = True
+
     def mark_tables_whole(self) -> None:
         """Note that the tap wrote a STATE, so it was not within a table."""
         for table in self._tables.values():
@@ -267,12 +279,14 @@ class Destinations:
         Send the lookup tables.
 
         Raises:
-            LookupTableError: One may not be whole.
+            LookupTableError: One may not be whole; none was sent.
         """
+        uploads = []
         for table in self._tables.values():
             if is_stopped:
                 table.refuse_half("the run was stopped")
-            batch = table.upload(self._clock())
+            uploads.append(table.upload(self._clock()))
+        for batch in uploads:
             if batch is not None:
                 self._submit(batch)
 

@@ -130,6 +130,10 @@ class Loader:
         opened.use_schema(schema, tuple(key_properties), schema_line)
         return opened
 
+    def refuse_tables(self) -> None:
+        """Note that streams opened from now on are dead letters: none is a whole lookup table."""
+        self._destinations.refuse_tables()
+
     def mark_tables_whole(self) -> None:
         """Note that the tap wrote a STATE, of whatever value: it was not within a table."""
         self._destinations.mark_tables_whole()

@@ -177,6 +177,7 @@ class TargetMixpanel(Target):
             )
         if message.dead_letter is True:
             self._reader.allow_cut_off_end()
+            self.loader.refuse_tables()
         if not isinstance(schema.get("properties"), dict):
             raise StreamSchemaError(
                 f"SCHEMA of {printable(stream)}: has no properties; the tap must name its columns",

@@ -5,7 +5,6 @@ import gzip
 import io
 import zlib
 from collections.abc import Iterator, Sequence
-from collections.abc import Set as AbstractSet
 from typing import Any, BinaryIO, Final
 
 from target_mixpanel.delivery.encode import Payload
@@ -113,12 +112,8 @@ def _refused(answer: Answer, table: Table, payload: Payload) -> TableRefused:
         if isinstance(entry, dict)
     ]
     shown = blamed[:_ROWS_SHOWN]
-    indices = {index for index, _ in shown if index is not None}
-    is_each_named = bool(shown) and len(indices) == len(shown)
     error, *messages = _without_rows(
-        [_text(body, "error"), *(message for _, message in shown)],
-        payload,
-        indices if is_each_named else None,
+        [_text(body, "error"), *(message for _, message in shown)], payload
     )
     words = [printable(error) or f"HTTP {answer.status}"]
     words += [
@@ -143,27 +138,20 @@ def _index(entry: dict[str, Any]) -> int | None:
     return index if type(index) is int and index >= 0 else None
 
 
-def _without_rows(
-    texts: Sequence[str],
-    payload: Payload,
-    indices: AbstractSet[int] | None,
-) -> list[str]:
+def _without_rows(texts: Sequence[str], payload: Payload) -> list[str]:
     """
     Return a server's *texts* less what they repeat of the table's rows: they go into the log.
 
-    Args:
-        texts: Of the server.
-        payload: The table.
-        indices: The rows that the texts are about; None: it could be any.
+    What it says of one row may repeat another, so all are looked at; it is the run's last act.
     """
     try:
-        return without_values(texts, _values(payload, indices))
+        return without_values(texts, _values(payload))
     except (csv.Error, UnicodeDecodeError, OSError, EOFError, zlib.error):
         # Not a table: nothing is known of its rows.
         return ["in words that may repeat a row" if text else "" for text in texts]
 
 
-def _values(payload: Payload, indices: AbstractSet[int] | None) -> Iterator[str]:
+def _values(payload: Payload) -> Iterator[str]:
     body = payload.body
     file: BinaryIO = io.BytesIO(body) if isinstance(body, bytes) else body
     file.seek(0)
@@ -171,9 +159,7 @@ def _values(payload: Payload, indices: AbstractSet[int] | None) -> Iterator[str]
         gzip.GzipFile(fileobj=file, mode="rb") as plain,
         io.TextIOWrapper(plain, encoding="utf-8", newline="") as text,
     ):
-        last = None if indices is None else max(indices)
-        for index, row in enumerate(csv.reader(text)):
-            if index > 0 and (indices is None or index in indices):
-                yield from row
-            if index == last:
-                return
+        rows = csv.reader(text)
+        next(rows, None)  # the header: names of the configuration
+        for row in rows:
+            yield from row

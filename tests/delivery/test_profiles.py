@@ -30,7 +30,8 @@ from target_mixpanel.errors import (
     UnaccountedRowsError,
 )
 from target_mixpanel.model import Record, Row, Span
-from target_mixpanel.sandbox.profiles import InvalidUpdateError, Profiles
+from target_mixpanel.sandbox.profile_store import Profiles
+from target_mixpanel.sandbox.profiles import InvalidUpdateError, check_operand
 from target_mixpanel.stop import Stop
 from tests.delivery.conftest import PassingTime
 
@@ -60,7 +61,7 @@ class Store:
     """Profiles, and how often each update was applied; a lock guards them."""
 
     def __init__(self):
-        self.profiles = Profiles()
+        self.profiles = Profiles(None)
         self.times = {}
         self.lock = threading.Lock()
 
@@ -71,7 +72,9 @@ class Store:
             for update in updates:
                 operation = next(key for key in update if key in OPERATIONS)
                 with contextlib.suppress(InvalidUpdateError):
-                    self.profiles.apply((update["$distinct_id"],), {operation: update[operation]})
+                    operand = update[operation]
+                    check_operand(operation, operand)
+                    self.profiles.apply((update["$distinct_id"],), {operation: operand}, b"")
                     self.times[update["n"]] = self.times.get(update["n"], 0) + 1
                     good += 1
         return good

@@ -343,7 +343,14 @@ class TestFaults14And15ReplyThatBlamesRows:
 class TestFault16ReplyThatBlamesNobody:
     """The batch is halved until the culprit stands alone."""
 
-    MAPPING: ClassVar = {**ORDERS_MAPPING, "event": None, "event_from": "note"}
+    # The sandbox's project has simplified identity merge, and takes no identity event.
+    MAPPING: ClassVar = {
+        **ORDERS_MAPPING,
+        "event": None,
+        "event_from": "note",
+        "identity": "original",
+        "properties": {"id": "id", "$identified_id": "user_id", "$anon_id": "user_id"},
+    }
     VERB = tuple(order(n, note="$identify" if n == 5 else "Order Placed") for n in range(16))
 
     def test_fault_16_set_aside(self, command: Command, sandbox: Sandbox, tmp_path: Path):
@@ -359,7 +366,7 @@ class TestFault16ReplyThatBlamesNobody:
         assert (done.code, done.states) == (0, [state(15)["value"]])
         assert [letter["record"]["id"] for letter in letters_in(folder)] == [5]
         assert len(sandbox.raw()) == 15
-        assert len(sandbox.requests) <= 1 + 2 * 4
+        assert 1 < len(sandbox.requests) <= 1 + 2 * 4
 
     def test_fault_16_fatal_without_a_place(self, command: Command, sandbox: Sandbox):
         done = command.run(
