@@ -130,6 +130,17 @@ def test_the_demo_configures_real_settings(settings):
     assert loader["config"].keys() <= {setting["name"] for setting in loader["settings"]}
 
 
+def test_what_the_demo_compares_with_is_what_it_maps():
+    """The group's key and the table's id stand in demo/comparison.py once more."""
+    project = yaml.safe_load((REPO / "demo" / "meltano.yml").read_text())
+    (loader,) = project["plugins"]["loaders"]
+    streams = loader["config"]["streams"]
+    text = (REPO / "demo" / "comparison.py").read_text()
+
+    assert f'GROUP_KEY: Final = "{streams["public-companies"]["group_key"]}"' in text
+    assert f'LOOKUP_TABLE_ID: Final = "{streams["public-products"]["lookup_table_id"]}"' in text
+
+
 def test_env_example_names_only_real_settings(published):
     text = (REPO / ".env.example").read_text()
     names = re.findall(rf"^(?:# )?{PREFIX}([A-Z_]+)=", text, re.MULTILINE)
