@@ -502,6 +502,13 @@ def test_an_update_has_its_limit(over, is_taken):
             id="add-text",
         ),
         pytest.param(
+            {"operation": "add"},
+            open_columns("id") | {"email": {"type": "string"}},
+            'properties: "email" holds "string" by the stream\'s schema, and operation add takes '
+            "numbers; exclude it",
+            id="add-all",
+        ),
+        pytest.param(
             {"operation": "append", "properties": ["tags"]},
             None,
             'properties: "tags" holds "array" by the stream\'s schema, and operation append takes '
