@@ -31,9 +31,10 @@ demo: .venv/.ready
 bench: .venv/.ready
 	$(BIN)/python bench/run.py $(BENCH)
 
-# The README's list of settings.
+# The README's list of settings, and the definition for Meltano Hub.
 docs: .venv/.ready
 	$(BIN)/python docs/make_settings.py
+	$(BIN)/python docs/make_hub_definition.py
 
 # Pins what development runs with. Names and versions only, so it works with any index.
 constraints: .venv/.ready

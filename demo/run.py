@@ -20,9 +20,10 @@ import postgres
 import processes
 import sandbox
 import shop_database
+from comparison import Comparison
 from console import Console, StepError
 from environments import PROJECT, REPO, Installed, clean_environment
-from shop_database import ShopDatabase
+from shop_database import ORDER_EVENTS, ShopDatabase
 
 if TYPE_CHECKING:
     from sandbox import Sandbox
@@ -30,17 +31,6 @@ if TYPE_CHECKING:
 LOAD: Final = ("run", "tap-postgres", "target-mixpanel")
 
 _SAMPLE_WIDTH: Final = 96
-
-
-@dataclass(frozen=True)
-class Stream:
-    """A table, and the event its rows become."""
-
-    table: str
-    event: str
-
-
-STREAMS: Final = (Stream("orders", "Order Placed"), Stream("users", "Signed Up"))
 
 
 @dataclass(frozen=True)
@@ -56,35 +46,6 @@ class Stage:
         """Run the pipeline once."""
         with self.console.step(title) as step:
             processes.run([self.meltano, *LOAD], log=step.log, cwd=PROJECT, env=clean_environment())
-
-    def compare(self, sent: dict[Stream, int]) -> bool:
-        """Show what arrived; say whether it is what was *sent*, and in reports what there is."""
-        table: list[tuple[str, ...]] = [
-            ("", "in PostgreSQL", "to be sent", "received", "in reports", "")
-        ]
-        all_agree = True
-        for stream in STREAMS:
-            rows = self.source.rows(stream.table)
-            arrived = self.mixpanel.arrived(stream.event)
-            agree = (arrived.raw, arrived.reported) == (sent[stream], rows)
-            all_agree = all_agree and agree
-            numbers = [f"{n:,}" for n in (rows, sent[stream], arrived.raw, arrived.reported)]
-            rows_read, to_send, received, reported = numbers
-            verdict = "agree" if agree else "DIFFER"
-            table.append((stream.event, rows_read, to_send, received, reported, verdict))
-        self.console.table(table)
-        return all_agree
-
-    def add_up(self) -> bool:
-        """Show one sum as PostgreSQL and as a report has it; say whether they are equal."""
-        revenue = self.source.revenue()
-        reported = self.mixpanel.total("Order Placed", "Amount")
-        agree = revenue == reported
-        verdict = "agree" if agree else "DIFFER"
-        self.console.say(
-            f"    All orders: {revenue:,} EUR in PostgreSQL, {reported:,} EUR in reports: {verdict}"
-        )
-        return agree
 
 
 def main() -> None:
@@ -157,20 +118,17 @@ def _meltano(script: Path, installed: Installed, settings: dict[str, str]) -> Pa
 
 
 def _tell(stage: Stage) -> bool:
+    comparison = Comparison(stage.console, stage.source, stage.mixpanel)
     stage.load("meltano run tap-postgres target-mixpanel")
-    sent = {stream: stage.source.rows(stream.table) for stream in STREAMS}
-    is_complete = stage.compare(sent)
-
-    bookmarks = {stream: stage.source.bookmark(stream.table) for stream in STREAMS}
-    new = shop_database.NEW_USERS + shop_database.NEW_ORDERS
-    with stage.console.step(f"{new:,} rows are added, {shop_database.CHANGES:,} changed"):
+    is_complete = comparison.show()
+    changes = (
+        f"{shop_database.ADDED:,} rows are added, {shop_database.CHANGED:,} changed, "
+        f"{shop_database.DELETED:,} deleted"
+    )
+    with stage.console.step(changes):
         stage.source.go_on()
-
     stage.load("meltano run tap-postgres target-mixpanel, again")
-    for stream in STREAMS:
-        sent[stream] += stage.source.rows_from(stream.table, bookmarks[stream])
-    is_complete = stage.compare(sent) and is_complete
-    is_complete = stage.add_up() and is_complete
+    is_complete = comparison.show() and is_complete
     if is_complete:
         stage.console.say("    Everything arrived, and what came twice is counted once.")
     _show_samples(stage)
@@ -178,10 +136,13 @@ def _tell(stage: Stage) -> bool:
 
 
 def _show_samples(stage: Stage) -> None:
-    for stream in STREAMS:
-        if event := stage.mixpanel.sample(stream.event):
-            stage.console.say(f"\nOne event, {stream.event}:")
-            text = json.dumps(event, ensure_ascii=False, default=float)
+    event = stage.mixpanel.sample(ORDER_EVENTS.title)
+    buyer = event["properties"]["distinct_id"] if event else None
+    user = stage.mixpanel.user_profiles().get(str(buyer))
+    for title, sample in (("An order", event), ("Its buyer's profile", user)):
+        if sample is not None:
+            stage.console.say(f"\n{title}:")
+            text = json.dumps(sample, ensure_ascii=False, default=float)
             for line in textwrap.wrap(text, _SAMPLE_WIDTH, break_on_hyphens=False):
                 stage.console.say(f"    {line}")
 

@@ -11,7 +11,8 @@ import urllib.request
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import processes
 from console import StepError
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+Properties: TypeAlias = dict[str, Any]
+"""Of a profile or a lookup table's row, by name."""
+
 START_TIMEOUT_S: Final = 30.0
 
 _ANNOUNCED: Final = re.compile(r"^Mixpanel sandbox on (http://\S+)$", re.MULTILINE)
@@ -28,10 +32,10 @@ _ANNOUNCED: Final = re.compile(r"^Mixpanel sandbox on (http://\S+)$", re.MULTILI
 
 @dataclass(frozen=True)
 class Arrived:
-    """How many rows of an event the sandbox accepted, and how many Mixpanel's reports show."""
+    """How many rows the sandbox accepted, and how many events, profiles or rows these make."""
 
-    raw: int
-    reported: int
+    received: int
+    there: int
 
 
 @dataclass(frozen=True)
@@ -40,10 +44,43 @@ class Sandbox:
 
     url: str
 
-    def arrived(self, event: str) -> Arrived:
-        """Count one event."""
-        count = self._get("/sandbox/summary")["events"].get(event, {"raw": 0, "report": 0})
-        return Arrived(raw=count["raw"], reported=count["report"])
+    def events(self, event: str) -> Arrived:
+        """Count one event, as received and as reports show it."""
+        count = self._summary["events"].get(event, {"raw": 0, "report": 0})
+        return Arrived(received=count["raw"], there=count["report"])
+
+    def users(self) -> Arrived:
+        """Count updates of users, and users."""
+        return Arrived(received=self._summary["user_updates"], there=self._summary["users"])
+
+    def groups(self) -> Arrived:
+        """Count updates of groups, and groups."""
+        return Arrived(received=self._summary["group_updates"], there=self._summary["groups"])
+
+    def table(self) -> Arrived:
+        """Count rows of lookup tables, those that were replaced since too."""
+        received = sum(
+            request["rows"]
+            for request in self._get(f"/sandbox/requests?limit={sys.maxsize}")
+            if request["method"] == "PUT" and request["status"] == HTTPStatus.OK
+        )
+        return Arrived(received, there=self._summary["lookup_table_rows"])
+
+    def user_profiles(self) -> dict[str, Properties]:
+        """Return all users by distinct_id."""
+        users: dict[str, Properties] = self._get("/sandbox/users")
+        return users
+
+    def group_profiles(self, group_key: str) -> dict[str, Properties]:
+        """Return all groups of a kind by their id."""
+        groups: dict[str, Properties] = self._get("/sandbox/groups").get(group_key, {})
+        return groups
+
+    def table_rows(self, table_id: str, key: str) -> dict[str, Properties]:
+        """Return a lookup table's rows by their key."""
+        table = self._get(f"/sandbox/lookup_tables/{table_id}?limit={sys.maxsize}")
+        rows = [{name: cell["value"] for name, cell in row.items()} for row in table["rows"]]
+        return {row[key]: row for row in rows}
 
     def sample(self, event: str) -> dict[str, Any] | None:
         """Return one event as the reports show it, if there is one; a user's, if possible."""
@@ -57,6 +94,11 @@ class Sandbox:
             row["properties"].get(name, 0) for row in self._reported(event, limit=sys.maxsize)
         )
         return sum(map(Decimal, amounts), Decimal(0))
+
+    @property
+    def _summary(self) -> dict[str, Any]:
+        summary: dict[str, Any] = self._get("/sandbox/summary")
+        return summary
 
     def _reported(self, event: str, limit: int) -> list[dict[str, Any]]:
         query = urllib.parse.urlencode({"view": "report", "event": event, "limit": limit})

@@ -1,13 +1,13 @@
-"""Which customers and orders does the demo's database hold?"""
+"""Which companies, customers, orders and products does the demo's database hold?"""
 
 from __future__ import annotations
 
 import json
 import random
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,17 +20,35 @@ GUEST_SHARE: Final = 0.12
 COUPON_SHARE: Final = 0.18
 GIFT_SHARE: Final = 0.07
 
+EMPLOYED_SHARE: Final = 0.3
+
 SCHEMA: Final = """
+CREATE TABLE products (
+    sku      text PRIMARY KEY,
+    name     text NOT NULL,
+    category text NOT NULL,
+    price    numeric(10, 2) NOT NULL
+);
+CREATE TABLE companies (
+    id             text PRIMARY KEY,
+    name           text NOT NULL,
+    country        text NOT NULL,
+    seats          integer NOT NULL,
+    customer_since date NOT NULL,
+    updated_at     timestamptz NOT NULL
+);
 CREATE TABLE users (
     id           bigint PRIMARY KEY,
     email        text NOT NULL,
     full_name    text NOT NULL,
+    company      text REFERENCES companies,
     plan         text NOT NULL,
     country      text NOT NULL,
     city         text NOT NULL,
     newsletter   boolean NOT NULL,
     interests    text[] NOT NULL,
     signed_up_at timestamptz NOT NULL,
+    deleted_at   timestamptz,
     updated_at   timestamptz NOT NULL
 );
 CREATE TABLE orders (
@@ -51,8 +69,9 @@ CREATE TABLE orders (
 """
 
 
-class Product(NamedTuple):
-    """One thing the shop sells."""
+@dataclass(frozen=True, slots=True)
+class Product:
+    """One row of the table products: a thing the shop sells."""
 
     sku: str
     name: str
@@ -147,11 +166,24 @@ _FAMILY: Final = (
 )
 _PLANS: Final = ("free", "plus", "pro")
 _STATUSES: Final = ("placed", "paid", "shipped", "delivered", "returned")
+_TRADES: Final = ("Books", "Dental", "Games", "Legal", "Studios", "Yoga")
 _COUPONS: Final = ("WELCOME10", "AUTUMN5", "FRIENDS")
 _INTERESTS: Final = ("tea", "coffee", "ware", "recipes", "workshops")
 _METHODS: Final = ("standard", "express", "pickup")
 _DOCUMENTATION_NETWORKS: Final = ("192.0.2", "198.51.100", "203.0.113")
 """RFC 5737: addresses that belong to nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Company:
+    """One row of the table companies."""
+
+    id: str
+    name: str
+    country: str
+    seats: int
+    customer_since: date
+    updated_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,12 +193,14 @@ class User:
     id: int
     email: str
     full_name: str
+    company: str | None
     plan: str
     country: str
     city: str
     newsletter: bool
     interests: list[str]
     signed_up_at: datetime
+    deleted_at: datetime | None
     updated_at: datetime
 
 
@@ -189,18 +223,29 @@ class Order:
     updated_at: datetime
 
 
-Row = User | Order
+Row = Product | Company | User | Order
 
 
-def users(count: int, *, since: datetime, until: datetime, first_id: int = 1) -> list[User]:
+def companies(count: int, *, since: datetime, until: datetime) -> list[Company]:
+    """Invent *count* companies. The same arguments give the same; nothing lies after *until*."""
+    chance = random.Random(f"{SEED} companies")  # noqa: S311 - believable, not secret
+    moments = _moments(chance, count, since=since, until=until)
+    return [_company(chance, 1 + index, at) for index, at in enumerate(moments)]
+
+
+def users(
+    count: int, employers: list[Company], *, since: datetime, until: datetime, first_id: int = 1
+) -> list[User]:
     """
-    Invent *count* users, numbered in the order they signed up.
+    Invent *count* users, numbered in the order they signed up; some work for one of *employers*.
 
     The same arguments give the same users. Nothing lies after *until*.
     """
     chance = random.Random(f"{SEED} users {first_id}")  # noqa: S311 - believable, not secret
     signups = _moments(chance, count, since=since, until=until)
-    return [_user(chance, first_id + index, at, until) for index, at in enumerate(signups)]
+    return [
+        _user(chance, first_id + index, employers, at, until) for index, at in enumerate(signups)
+    ]
 
 
 def orders(
@@ -247,19 +292,35 @@ def _later(chance: random.Random, at: datetime, until: datetime) -> datetime:
     return at + min(until - at, timedelta(hours=72)) * chance.random() ** 3
 
 
-def _user(chance: random.Random, number: int, at: datetime, until: datetime) -> User:
+def _company(chance: random.Random, number: int, at: datetime) -> Company:
+    family, trade = chance.choice(_FAMILY), chance.choice(_TRADES)
+    return Company(
+        id=f"c-{number}",
+        name=f"{family} {trade}",
+        country=chance.choice(_PLACES)[0],
+        seats=chance.randrange(2, 200),
+        customer_since=at.date() - timedelta(days=chance.randrange(30, 900)),
+        updated_at=at,
+    )
+
+
+def _user(
+    chance: random.Random, number: int, employers: list[Company], at: datetime, until: datetime
+) -> User:
     given, family = chance.choice(_GIVEN), chance.choice(_FAMILY)
     country, city = chance.choice(_PLACES)
     return User(
         id=number,
         email=f"{given}.{family}.{number}@example.com".lower(),
         full_name=f"{given} {family}",
+        company=chance.choice(employers).id if chance.random() < EMPLOYED_SHARE else None,
         plan=chance.choices(_PLANS, (70, 22, 8))[0],
         country=country,
         city=city,
         newsletter=chance.random() < 1 / 3,
         interests=chance.sample(_INTERESTS, chance.randrange(4)),
         signed_up_at=at,
+        deleted_at=None,
         updated_at=_later(chance, at, until),
     )
 

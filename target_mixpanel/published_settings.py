@@ -42,7 +42,7 @@ PUBLISHED_SETTINGS: Final = th.PropertiesList(
     _setting(
         "project_token",
         th.StringType,
-        "The project's token. Enough for events.",
+        "The project's token: for user and group profiles, and enough for events.",
         title="Project token",
     ),
     _setting(
@@ -54,7 +54,8 @@ PUBLISHED_SETTINGS: Final = th.PropertiesList(
     _setting(
         "service_account_username",
         th.StringType,
-        "A service account that is Owner or Admin of the project. Wins over project_token.",
+        "A service account that is Owner or Admin of the project: for lookup tables, and for "
+        "events, where it wins over project_token.",
         title="Service account",
     ),
     _setting(
@@ -81,7 +82,7 @@ PUBLISHED_SETTINGS: Final = th.PropertiesList(
         "since",
         th.StringType,
         "Load only events from this time on: `2026-10-01`, an instant, or `30d` back from now. "
-        "The others count as filtered.",
+        "The others count as filtered; profiles and lookup tables have no time.",
         title="Since",
     ),
     _setting(

@@ -145,7 +145,10 @@ def parse_settings(
     flat = _flat(config)
     now_ms = int(clock() * 1_000)
     if flat.load_method != "append-only":
-        raise SettingsError("load_method: must be append-only; events cannot be changed once sent")
+        raise SettingsError(
+            "load_method: must be append-only; events cannot be changed once sent, and what "
+            "becomes of profiles and lookup tables is said in streams",
+        )
     if flat.streams is None:
         raise SettingsError('streams: is missing; map at least one stream, or "*" for all')
     mappings = parse_streams(flat.streams)

@@ -177,4 +177,4 @@ def identity_flaw(event: str, properties: Properties, *, is_original: bool) -> s
     sources = properties.sources if isinstance(properties, NamedProperties) else ()
     mapped = {name for name, source in sources if source != Constant(None)}
     missing = [name for name in needed if name not in mapped]
-    return f'"{event}" needs {listed(missing)}; map it by name in properties' if missing else None
+    return f'"{event}" needs {listed(missing)}; map each by name in properties' if missing else None

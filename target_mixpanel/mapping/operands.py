@@ -16,7 +16,7 @@ from target_mixpanel.mapping.properties import column_converter
 from target_mixpanel.mapping.shape import StreamShape
 from target_mixpanel.mapping.sources import column_hasher
 from target_mixpanel.mapping.values import Converter, converter
-from target_mixpanel.specs import Column, GroupSpec, UserOperation, UserSpec
+from target_mixpanel.specs import AllColumns, Column, GroupSpec, UserOperation, UserSpec
 
 _Rule: TypeAlias = Callable[[Any, Any, str], Any]
 """(the column's value, the same as a property's, what a refusal calls it) → the operand."""
@@ -68,10 +68,11 @@ def operand_converter(
         kinds = _certain_types(found, shape)
     taken = _TYPES_TAKEN.get(spec.operation)
     if kinds and taken is not None and not kinds & taken:
+        remedy = "exclude it" if isinstance(spec.properties, AllColumns) else "leave it out"
         raise StreamSchemaError(
             f'{place}: "{printable(found.name)}" holds {listed(sorted(kinds))} by the stream\'s '
             f"schema, and operation {spec.operation} takes {_TAKEN_IN_WORDS[spec.operation]}; "
-            "leave it out",
+            + remedy,
         )
     if taken is None and kinds and not kinds & {"array", "object"}:
         return convert

@@ -14,8 +14,9 @@ from target_mixpanel.mapping.sources import fetch_id, source_name
 from target_mixpanel.model import JsonObject
 from target_mixpanel.specs import Column, DistinctId, GroupSpec, SimplifiedId, Source, UserSpec
 
-Identifier: TypeAlias = Callable[[Values], tuple[str, JsonObject]]
-"""A record's values → the profile's id, and the part of an update that names the profile."""
+Identifier: TypeAlias = Callable[[Values], tuple[str, JsonObject] | None]
+"""A record's values → the profile's id, and the part of an update that names the profile; None:
+the record is about nobody, and the mapping says by a blank default that there are such."""
 
 
 def profile_identifier(spec: UserSpec | GroupSpec, shape: StreamShape, slots: Slots) -> Identifier:
@@ -55,9 +56,12 @@ def _user_identifier(spec: UserSpec, shape: StreamShape, slots: Slots) -> Identi
     _, identify = identifier(spec, shape, slots)
     ids = [source for source in id_sources(spec) if source is not None]
     field = source_name(ids[0], "distinct_id")
+    may_be_nobody = any(map(_is_blank_by_default, ids))
 
-    def read(values: Values) -> tuple[str, JsonObject]:
+    def read(values: Values) -> tuple[str, JsonObject] | None:
         user = identify(values)[0]
+        if not user and may_be_nobody:
+            return None
         if not user or user.isspace():
             refuse("missing_distinct_id", field, "is blank, and a profile needs an id")
         return user, {"$distinct_id": user}
@@ -69,12 +73,20 @@ def _group_identifier(spec: GroupSpec, shape: StreamShape, slots: Slots) -> Iden
     get = fetch_id(spec.group_id, shape, f"{spec.place}.group_id", slots, _group_text)
     field = source_name(spec.group_id, "group_id")
     group_key = spec.group_key
+    may_be_none = _is_blank_by_default(spec.group_id)
 
-    def read(values: Values) -> tuple[str, JsonObject]:
-        group_id = _group_text(get(values), field)
+    def read(values: Values) -> tuple[str, JsonObject] | None:
+        value = get(values)
+        if value == "" and may_be_none:
+            return None
+        group_id = _group_text(value, field)
         return group_id, {"$group_key": group_key, "$group_id": group_id}
 
     return read
+
+
+def _is_blank_by_default(source: Source) -> bool:
+    return isinstance(source, Column) and source.default == ""
 
 
 def _group_text(value: object, field: str) -> str:

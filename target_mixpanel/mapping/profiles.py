@@ -78,7 +78,7 @@ class ProfilePlan(msgspec.Struct, frozen=True):
 
     def map(self, values: Values, now_ms: int = 0) -> ProfileUpdate | None:  # noqa: ARG002 (as every plan)
         """
-        Return a record as an update; None if it has nothing to say, its values being null.
+        Return a record as an update; None if it has nothing to say, or is about nobody.
 
         Args:
             values: The record's, by slot.
@@ -88,7 +88,10 @@ class ProfilePlan(msgspec.Struct, frozen=True):
             UnmappableError: It has no update; its flaw says why.
         """
         try:
-            profile_id, update = self.identify(values)
+            identified = self.identify(values)
+            if identified is None:
+                return None
+            profile_id, update = identified
             if self.is_deleted is not None and self.is_deleted(values):
                 return ProfileUpdate(profile_id, "delete", {**update, "$delete": None})
             operand = self.read_operand(values)

@@ -77,8 +77,9 @@ def refuse_unknown_keys(raw: Raw, kind: MappingType, place: str) -> None:
     for key in raw:
         others = [other for other, keys in _KEYS.items() if key in keys]
         if others and kind not in others:
+            remedy = "correct type" if "type" in raw else "set type"
             raise SettingsError(
                 f"{place}.{key}: goes with type {' or '.join(others)}, and this mapping is of type "
-                f"{kind}",
+                f"{kind}; leave it out, or {remedy}",
             )
     refuse_unknown(raw, _KEYS[kind], place)

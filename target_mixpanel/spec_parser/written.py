@@ -24,7 +24,8 @@ def as_text(raw: object, place: str) -> str:
         return raw
     if isinstance(raw, str):
         raise SettingsError(f"{place}: is blank")
-    raise SettingsError(f"{place}: expected a text, got {kind_of(raw)}")
+    hint = "" if isinstance(raw, Mapping) or is_list(raw) or raw is None else "; put it in quotes"
+    raise SettingsError(f"{place}: expected a text, got {kind_of(raw)}{hint}")
 
 
 def one_of(raw: object, words: Sequence[_Word], place: str) -> _Word:
@@ -32,7 +33,9 @@ def one_of(raw: object, words: Sequence[_Word], place: str) -> _Word:
     for word in words:
         if raw == word:
             return word
-    raise SettingsError(f"{place}: expected one of {listed(list(words))}")
+    close = difflib.get_close_matches(raw, words, n=1) if isinstance(raw, str) else []
+    hint = f'; did you mean "{close[0]}"?' if close else ""
+    raise SettingsError(f"{place}: expected one of {listed(list(words))}{hint}")
 
 
 def is_list(raw: object) -> TypeGuard[Sequence[Any]]:

@@ -133,6 +133,35 @@ def test_a_user_without_an_id_is_refused(value, reason):
     assert (flaw.reason, flaw.field) == (reason, "id")
 
 
+@pytest.mark.parametrize("value", [None, ""])
+@pytest.mark.parametrize("is_hashed", [False, True])
+@pytest.mark.parametrize("more", [{}, {"delete_when": "gone"}, {"operation": "add"}])
+def test_a_blank_default_says_that_some_records_are_nobodys(value, is_hashed, more):
+    """As of events, where such a record is one without a user: here it changes no profile."""
+    nobody = {"column": "id", "default": "", "hash": is_hashed}
+    mapping = {"distinct_id": nobody, "properties": ["a"], **more}
+    columns = open_columns("id", "a", "gone")
+    record = {"id": value, "a": 1, "gone": True}
+
+    assert mapped(record, mapping, columns, hash_key=b"k") is None
+    assert mapped({**record, "id": "ada"}, mapping, columns, hash_key=b"k") is not None
+    if not is_hashed:
+        assert refusal({**record, "id": " "}, mapping, columns).field == "id"
+
+
+def test_nobody_is_who_has_neither_id():
+    mapping = {
+        "distinct_id": None,
+        "user_id": {"column": "u", "default": ""},
+        "device_id": "d",
+        "properties": ["a"],
+    }
+    columns = open_columns("id", "u", "d", "a")
+
+    assert mapped({"a": 1}, mapping, columns) is None
+    assert mapped({"d": "x", "a": 1}, mapping, columns).profile_id == "$device:x"
+
+
 def test_the_address_makes_a_place():
     mapping = {"ip": "ip", "properties": ["a"]}
     columns = open_columns("id", "ip", "a")
@@ -182,6 +211,16 @@ def test_a_groups_id_is_any_text_or_number(value, expected):
     update = profiles_of(GROUPS, open_columns("id", "a")).map({"id": value, "a": 1})
 
     assert (update.profile_id, update.update["$group_id"]) == (expected, expected)
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_a_blank_default_says_that_some_records_are_of_no_group(value):
+    plan = profiles_of(
+        {**GROUPS, "group_id": {"column": "id", "default": ""}}, open_columns("id", "a")
+    )
+
+    assert plan.map({"id": value, "a": 1}) is None
+    assert plan.map({"id": 7, "a": 1}).profile_id == "7"
 
 
 @pytest.mark.parametrize(
@@ -461,6 +500,13 @@ def test_an_update_has_its_limit(over, is_taken):
             'properties: "email" holds "string" by the stream\'s schema, and operation add takes '
             "numbers; leave it out",
             id="add-text",
+        ),
+        pytest.param(
+            {"operation": "add"},
+            open_columns("id") | {"email": {"type": "string"}},
+            'properties: "email" holds "string" by the stream\'s schema, and operation add takes '
+            "numbers; exclude it",
+            id="add-all",
         ),
         pytest.param(
             {"operation": "append", "properties": ["tags"]},

@@ -23,8 +23,13 @@ def shop():
 
 
 @pytest.fixture(scope="module")
-def users(shop):
-    return shop.users(500, since=SINCE, until=UNTIL)
+def companies(shop):
+    return shop.companies(50, since=SINCE, until=UNTIL)
+
+
+@pytest.fixture(scope="module")
+def users(shop, companies):
+    return shop.users(500, companies, since=SINCE, until=UNTIL)
 
 
 @pytest.fixture(scope="module")
@@ -32,13 +37,14 @@ def orders(shop, users):
     return list(shop.orders(2_000, users, since=SINCE, until=UNTIL))
 
 
-def test_the_same_window_gives_the_same_rows(shop, users, orders):
-    assert users == shop.users(500, since=SINCE, until=UNTIL)
+def test_the_same_window_gives_the_same_rows(shop, companies, users, orders):
+    assert companies == shop.companies(50, since=SINCE, until=UNTIL)
+    assert users == shop.users(500, companies, since=SINCE, until=UNTIL)
     assert orders == list(shop.orders(2_000, users, since=SINCE, until=UNTIL))
 
 
-def test_ids_go_on_where_the_first_rows_ended(shop, users):
-    more = shop.users(10, since=UNTIL, until=UNTIL + timedelta(minutes=5), first_id=501)
+def test_ids_go_on_where_the_first_rows_ended(shop, companies, users):
+    more = shop.users(10, companies, since=UNTIL, until=UNTIL + timedelta(minutes=5), first_id=501)
 
     assert list(range(1, 511)) == [user.id for user in users + more]
     assert len({user.email for user in users + more}) == 510
@@ -58,15 +64,22 @@ def test_nobody_orders_before_signing_up(users, orders):
     )
 
 
+def test_some_users_work_for_a_company_that_there_is(companies, users):
+    employers = {user.company for user in users if user.company is not None}
+
+    assert employers <= {company.id for company in companies}
+    assert 0 < sum(user.company is None for user in users) < len(users)
+
+
 def test_some_orders_are_guests(orders):
     guests = sum(order.user_id is None for order in orders)
 
     assert 0.05 < guests / len(orders) < 0.25
 
 
-def test_one_row_alone_is_the_newest(users, orders):
+def test_one_row_alone_is_the_newest(companies, users, orders):
     """Singer sends what is equal to the bookmark again: one row, not a crowd."""
-    for rows in (users, orders):
+    for rows in (companies, users, orders):
         newest = max(row.updated_at for row in rows)
 
         assert [newest] == [row.updated_at for row in rows if row.updated_at == newest]

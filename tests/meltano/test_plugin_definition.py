@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from target_mixpanel.settings import parse_settings
+
 REPO = Path(__file__).parents[2]
 PREFIX = "TARGET_MIXPANEL_"
 
@@ -130,6 +132,17 @@ def test_the_demo_configures_real_settings(settings):
     assert loader["config"].keys() <= {setting["name"] for setting in loader["settings"]}
 
 
+def test_what_the_demo_compares_with_is_what_it_maps():
+    """The group's key and the table's id stand in demo/comparison.py once more."""
+    project = yaml.safe_load((REPO / "demo" / "meltano.yml").read_text())
+    (loader,) = project["plugins"]["loaders"]
+    streams = loader["config"]["streams"]
+    text = (REPO / "demo" / "comparison.py").read_text()
+
+    assert f'GROUP_KEY: Final = "{streams["public-companies"]["group_key"]}"' in text
+    assert f'LOOKUP_TABLE_ID: Final = "{streams["public-products"]["lookup_table_id"]}"' in text
+
+
 def test_env_example_names_only_real_settings(published):
     text = (REPO / ".env.example").read_text()
     names = re.findall(rf"^(?:# )?{PREFIX}([A-Z_]+)=", text, re.MULTILINE)
@@ -142,6 +155,57 @@ def test_env_example_writes_objects_as_json(published):
     objects = re.findall(rf"^(?:# )?{PREFIX}([A-Z_]+)='(.+)'$", text, re.MULTILINE)
 
     assert {"streams": dict} == {name.lower(): type(json.loads(value)) for name, value in objects}
+
+
+@pytest.fixture(scope="module")
+def hub():
+    return yaml.safe_load((REPO / "docs" / "hub" / "target-mixpanel.yml").read_text())
+
+
+def test_the_hubs_definition_is_up_to_date():
+    """`make docs` writes it anew."""
+    made = _hub_definition("--repo", "https://github.com/someone/target-mixpanel.git")
+    written = yaml.safe_load((REPO / "docs" / "hub" / "target-mixpanel.yml").read_text())
+
+    assert made == {
+        **written,
+        "repo": "https://github.com/someone/target-mixpanel",
+        "pip_url": "git+https://github.com/someone/target-mixpanel.git",
+        "variant": "someone",
+    }
+
+
+def test_the_hub_knows_the_published_settings(published, hub):
+    assert {setting["name"]: setting.get("value") for setting in hub["settings"]} == {
+        name: schema.get("default") for name, schema in published.items()
+    }
+
+
+def test_the_hubs_passwords_are_the_secrets(published, hub):
+    """Its tool would take project_id for one, by its name."""
+    secrets = {name for name, schema in published.items() if schema.get("secret")}
+    settings = hub["settings"]
+
+    assert secrets == {setting["name"] for setting in settings if setting.get("sensitive")}
+    assert secrets == {setting["name"] for setting in settings if setting["kind"] == "password"}
+
+
+def test_the_hub_knows_what_the_command_says_of_itself(about, hub):
+    assert hub["capabilities"] == sorted(about["capabilities"])
+    assert hub["supported_python_versions"] == about["supported_python_versions"]
+
+
+def test_the_hubs_example_is_a_mapping_that_is_understood(hub):
+    (example,) = re.findall(r"```yaml\n(.*?)```", hub["next_steps"], re.DOTALL)
+    config = yaml.safe_load(example)["config"]
+
+    assert len(parse_settings({**config, "project_token": "x"}).mappings) == 2
+
+
+def _hub_definition(*arguments):
+    command = [sys.executable, "docs/make_hub_definition.py", *arguments]
+    done = subprocess.run(command, cwd=REPO, capture_output=True, check=True, text=True)
+    return yaml.safe_load(done.stdout)
 
 
 def _type(schema):

@@ -166,7 +166,8 @@ def test_a_stream_may_be_events_and_profiles_at_once():
     [
         pytest.param(
             {"type": "user"},
-            'type: expected one of "events", "users", "groups", "lookup_table"',
+            'type: expected one of "events", "users", "groups", "lookup_table"; did you mean '
+            '"users"?',
             id="type",
         ),
         pytest.param({"distinct_id": None}, "distinct_id: is missing; name the column", id="no-id"),
@@ -175,13 +176,16 @@ def test_a_stream_may_be_events_and_profiles_at_once():
         pytest.param(
             {"operation": "$set"},
             'operation: expected one of "set", "set_once", "add", "append", "union", "remove", '
-            '"unset", "delete"',
+            '"unset", "delete"; did you mean "set"?',
             id="dollar",
         ),
         pytest.param({"operation": ["set"]}, "operation: expected one of ", id="list"),
         pytest.param({"operatoin": "set"}, 'operatoin: is not known; did you mean "op', id="typo"),
         pytest.param(
-            {"time": "at"}, "time: goes with type events, and this mapping is of type users", id="t"
+            {"time": "at"},
+            "time: goes with type events, and this mapping is of type users; leave it out, or "
+            "correct type",
+            id="t",
         ),
         pytest.param(
             {"group_id": "id"}, "group_id: goes with type groups, and this mapping is", id="group"
@@ -342,7 +346,8 @@ def test_a_forgotten_type_is_named():
     mapping = {key: value for key, value in USERS.items() if key != "type"}
 
     assert complaint(mapping, operation="set") == (
-        "streams.s.operation: goes with type users or groups, and this mapping is of type events"
+        "streams.s.operation: goes with type users or groups, and this mapping is of type events; "
+        "leave it out, or set type"
     )
 
 
@@ -419,7 +424,7 @@ def test_an_identity_event_without_its_ids_is_refused(event, properties, missing
     """Mixpanel would take it, and ignore it."""
     text = complaint(EVENTS, event=event, identity="original", properties=properties)
 
-    assert text == f'streams.s.event: "{event}" needs {missing}; map it by name in properties'
+    assert text == f'streams.s.event: "{event}" needs {missing}; map each by name in properties'
 
 
 def test_original_identity_has_one_id():

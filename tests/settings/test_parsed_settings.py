@@ -150,7 +150,8 @@ def test_settings_of_the_environment_are_texts(name, value, expected):
         pytest.param(
             "load_method",
             "upsert",
-            "must be append-only; events cannot be changed once sent",
+            "must be append-only; events cannot be changed once sent, and what becomes of "
+            "profiles and lookup tables is said in streams",
             id="upsert",
         ),
         pytest.param("streams", "{", "is a text that is not JSON; give it a map", id="no-json"),

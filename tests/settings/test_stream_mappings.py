@@ -252,7 +252,11 @@ def test_a_time_zone_that_is_none_is_refused(zone):
             id="two-events",
         ),
         pytest.param({"event": " "}, "event: is blank", id="blank-event"),
-        pytest.param({"event": 5}, "event: expected a text, got a number", id="number-as-event"),
+        pytest.param(
+            {"event": 5},
+            "event: expected a text, got a number; put it in quotes",
+            id="number-as-event",
+        ),
         pytest.param({"event": "x" * 256}, "event: has more than 255 characters", id="long-event"),
         pytest.param(
             {"distinct_id": None}, "distinct_id: is missing; name the column that ", id="no-id"
