@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from target_mixpanel.limits import EARLIEST_TIME_MS, FUTURE_TOLERANCE_MS
-from target_mixpanel.mapping.events import Event, EventPlan, StructAssembler
+from target_mixpanel.mapping.events import Event, EventPlan
 from target_mixpanel.mapping.flaws import UnmappableError
 from target_mixpanel.mapping.plans import MappedRecord, Plan
 from target_mixpanel.mapping.shape import StreamShape
@@ -142,13 +142,9 @@ def _compile_events(plan: EventPlan, records: TypedRecords) -> MapRecord:
     ]
     constants = [function.bind(f"constant{n}", value) for n, value in enumerate(plan.constants)]
     properties = ["time_ms", "insert_id", *ids, *ip, *constants, *columns]
-    if isinstance(plan.assemble, StructAssembler):
-        function.bind("event_type", plan.assemble.event)
-        function.bind("properties_type", plan.assemble.properties)
-        function.add(f"content = event_type(name, properties_type({', '.join(properties)}))")
-    else:
-        function.bind("assemble", plan.assemble)
-        function.add(f"content = assemble(name, {', '.join(properties)})")
+    function.bind("make_event", plan.assembler.event)
+    function.bind("make_properties", plan.assembler.properties)
+    function.add(f"content = make_event(name, make_properties({', '.join(properties)}))")
     function.add("return Event(name, time_ms, insert_id, content)")
     map_record: MapRecord = function.compiled()
     return map_record

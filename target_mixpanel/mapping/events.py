@@ -28,7 +28,6 @@ from target_mixpanel.mapping.shape import StreamShape
 from target_mixpanel.mapping.sources import Fetch, column_hasher, fetch, source_name
 from target_mixpanel.mapping.times import TimeReader, refuse_outside_window, time_reader
 from target_mixpanel.mapping.values import Converter
-from target_mixpanel.model import JsonObject
 from target_mixpanel.specs import (
     Column,
     Constant,
@@ -41,9 +40,6 @@ from target_mixpanel.specs import (
 
 Conversion: TypeAlias = tuple[int, Converter | None, Any]
 """A property's slot, what to do with its value, and what stands for none."""
-
-Assemble: TypeAlias = Callable[..., Any]
-"""Makes what is encoded as an event of its name, its properties' values in the order compiled."""
 
 _OWN_PROPERTIES: Final = 6
 """time, $insert_id, distinct_id, $user_id, $device_id and ip count as properties, too."""
@@ -90,7 +86,7 @@ class EventPlan(msgspec.Struct, frozen=True):
     """The slot of the first property that is a column."""
     conversions: tuple[Conversion, ...]
     """Of those columns that need one."""
-    assemble: Assemble
+    assembler: "Assembler"
     left_out: tuple[str, ...]
     """Columns that "*" does not take though nobody excluded them."""
 
@@ -129,8 +125,10 @@ class EventPlan(msgspec.Struct, frozen=True):
             error.insert_id = insert_id
             raise
         columns = values[self.first_property :]
-        content = self.assemble(name, time_ms, insert_id, *ids, *ip, *self.constants, *columns)
-        return Event(name, time_ms, insert_id, content)
+        properties = self.assembler.properties(
+            time_ms, insert_id, *ids, *ip, *self.constants, *columns
+        )
+        return Event(name, time_ms, insert_id, self.assembler.event(name, properties))
 
 
 def compile_events(spec: EventSpec, shape: StreamShape) -> EventPlan:
@@ -149,7 +147,7 @@ def compile_events(spec: EventSpec, shape: StreamShape) -> EventPlan:
     read_insert_id = insert_id_reader(spec, shape, slots)
     read_ip = None if spec.ip is None else ip_reader(spec.ip, shape, f"{place}.ip", slots)
     first_property = len(slots.all)
-    constants: JsonObject = {"ip": NO_LOCATION} if read_ip is None else {}
+    constants: dict[str, Any] = {"ip": NO_LOCATION} if read_ip is None else {}
     constants |= {
         name: constant_value(
             source.value,
@@ -177,28 +175,28 @@ def compile_events(spec: EventSpec, shape: StreamShape) -> EventPlan:
         constants=tuple(msgspec.Raw(_encode(value)) for value in constants.values()),
         first_property=first_property,
         conversions=tuple(made for made in conversions if made[1:] != (None, None)),
-        assemble=_assembler(names),
+        assembler=_assembler(names),
         left_out=left_out,
     )
     _try_constants(plan, spec)
     return plan
 
 
-class StructAssembler(msgspec.Struct, frozen=True):
-    """Puts an event together from structs, whose encoder leaves out what is None."""
+class Assembler(msgspec.Struct, frozen=True):
+    """Puts together what is encoded as an event."""
 
-    event: type
-    properties: type
+    event: Callable[[str, Any], Any]
+    """(event's name, its properties) → event."""
+    properties: Callable[..., Any]
+    """Values in the order compiled, None where there is none → properties."""
 
-    def __call__(self, name: str, *values: Any) -> Any:
-        return self.event(name, self.properties(*values))
 
-
-def _assembler(names: Sequence[str]) -> Assemble:
+def _assembler(names: Sequence[str]) -> Assembler:
     """
-    Return what puts an event together.
+    Return what puts events with properties of these *names* together.
 
-    Structs cost a third of a dict without its nulls; names that they cannot have take the dict.
+    Structs, whose encoder leaves out what is None, cost a third of a dict without its nulls; names
+    that they cannot have take the dict.
     """
     fields = [(f"p{number}", Any, None) for number, _ in enumerate(names)]
     rename = {field: name for (field, _, _), name in zip(fields, names, strict=True)}
@@ -207,17 +205,14 @@ def _assembler(names: Sequence[str]) -> Assemble:
             "Properties", fields, rename=rename, omit_defaults=True, gc=False
         )
     except ValueError:  # a quote, a backslash or a control character
-
-        def assemble(event: str, *values: Any) -> JsonObject:
-            pairs = zip(names, values, strict=True)
-            return {
-                "event": event,
-                "properties": {name: value for name, value in pairs if value is not None},
-            }
-
-        return assemble
+        return Assembler(
+            lambda name, content: {"event": name, "properties": content},
+            lambda *values: {
+                name: value for name, value in zip(names, values, strict=True) if value is not None
+            },
+        )
     event = msgspec.defstruct("Event", [("event", str), ("properties", properties)], gc=False)
-    return StructAssembler(event, properties)
+    return Assembler(event, properties)
 
 
 def _try_constants(plan: EventPlan, spec: EventSpec) -> None:

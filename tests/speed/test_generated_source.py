@@ -19,7 +19,7 @@ KINDS = (TIME, TEXT, TEXT, NUMBER, {"type": ["integer", "null"]}, TEXT)
 
 OWN_NAMES = re.compile(
     r"(?:c|column|constant|convert|default|get|id|read)\d+"
-    r"|assemble|fetch_time|identify|is_plain_number|map_record|map_values|name|name_event|type|str"
+    r"|make_event|make_properties|fetch_time|identify|is_plain_number|map_record|map_values|name|name_event|type|str"
     r"|read_insert_id|read_ip|read_time|record|now_ms|values|time|time_ms|insert_id|content|isspace"
     r"|CloserLookError|Event"
 )
