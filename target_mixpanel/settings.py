@@ -278,7 +278,10 @@ def _require_hash_key(
     for _, specs in mappings:
         for spec in specs:
             if any(isinstance(source, Column) and source.is_hashed for source in _sources(spec)):
-                raise SettingsError(f"hash_key: is missing, and {spec.place} has hashed values")
+                raise SettingsError(
+                    f"hash_key: is missing, and {spec.place} has hashed values; set it to a long "
+                    "random text, and keep it: another one makes other people of the same ids",
+                )
 
 
 def _sources(spec: StreamSpec) -> Iterator[object]:

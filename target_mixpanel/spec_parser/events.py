@@ -25,7 +25,7 @@ from target_mixpanel.specs import (
     identity_flaw,
 )
 
-_CREDENTIAL: Final = "is a credential and never comes from a record"
+_CREDENTIAL: Final = "is a credential and never comes from a record; leave it out"
 _REFUSED_NAMES: Final = dict.fromkeys(("token", "$token"), _CREDENTIAL) | {
     name: f"is set by the mapping's {key}; give the property another name"
     for name, key in {

@@ -32,7 +32,9 @@ _NO_PROPERTY: Final = (
 )
 _REFUSED_NAMES: Final[Mapping[str, str]] = {
     **dict.fromkeys(PARTS_OF_AN_UPDATE, _NO_PROPERTY),
-    **dict.fromkeys(("token", "$token"), "is a credential and never comes from a record"),
+    **dict.fromkeys(
+        ("token", "$token"), "is a credential and never comes from a record; leave it out"
+    ),
 }
 _REFUSED_OF_USERS: Final[Mapping[str, str]] = {
     **_REFUSED_NAMES,

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import msgspec
@@ -45,40 +46,119 @@ def test_mappings_parse(block: str):
     assert parse_streams(msgspec.yaml.decode(block)["streams"])
 
 
-def test_the_example_without_a_tap(tmp_path: Path):
-    """The shell block runs as it stands, but for the sandbox's port."""
-    (script,) = [block for block in blocks("sh") if "SINGER" in block]
-    with Sandbox() as sandbox:
-        lines = script.replace("http://127.0.0.1:8080", sandbox.url).splitlines()
-        commands = "\n".join(line for line in lines if not line.startswith("python -m"))
-        done = subprocess.run(
-            ["bash", "-eu"],
-            input=commands.replace("target-mixpanel --config", f"{COMMAND[0]} --config"),
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-
-        assert done.stdout == '{"orders": 1}\n'
-        assert done.stdout in blocks("text")
-        assert sandbox.report()[0]["properties"]["amount"] == 19.9
+SCRIPTS = {
+    re.search(r"cat > (\w+)\.json", block)[1]: block for block in blocks("sh") if "SINGER" in block
+}
+"""The shell blocks that bring their own input, by the name of their configuration."""
 
 
-def test_the_error_shown_is_the_error_given(tmp_path: Path):
-    (script,) = [block for block in blocks("sh") if "SINGER" in block]
-    config = json.loads(re.search(r"CONFIG'\n(.*?)\nCONFIG", script, re.DOTALL).group(1))
-    singer = re.search(r"SINGER'\n(.*?)\nSINGER", script, re.DOTALL).group(1)
-    config["streams"]["orders"]["time"] = "created"
-    (tmp_path / "config.json").write_text(json.dumps(config))
+def run_script(name: str, sandbox: Sandbox, folder: Path) -> str:
+    """Run a shell block as it stands, but for the sandbox's port; return what it prints."""
+    lines = SCRIPTS[name].replace("http://127.0.0.1:8080", sandbox.url).splitlines()
+    commands = "\n".join(line for line in lines if not line.startswith("python -m"))
+    return subprocess.run(
+        ["bash", "-eu"],
+        input=commands.replace("target-mixpanel --config", f"{COMMAND[0]} --config"),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+
+def parts_of(name: str) -> tuple[dict, str]:
+    """Return the configuration and the input of a shell block."""
+    config = re.search(r"CONFIG'\n(.*?)\nCONFIG", SCRIPTS[name], re.DOTALL)[1]
+    singer = re.search(r"SINGER'\n(.*?)\nSINGER", SCRIPTS[name], re.DOTALL)[1]
+    return json.loads(config), singer
+
+
+def error_of(config: dict, singer: str, folder: Path) -> str:
+    (folder / "config.json").write_text(json.dumps(config))
     done = subprocess.run(
-        [*COMMAND, "--config", str(tmp_path / "config.json")],
+        [*COMMAND, "--config", str(folder / "config.json")],
         input=singer,
         capture_output=True,
         text=True,
         check=False,
     )
-    shown = next(block for block in blocks("text") if block.startswith("streams.orders.time"))
-
     assert done.returncode == 1
-    assert shown.strip() in done.stderr
+    return done.stderr
+
+
+def test_the_examples_run_one_after_the_other(tmp_path: Path):
+    """Each prints the STATE shown, and Mixpanel gets what is shown."""
+    with Sandbox() as sandbox:
+        for name in ("config", "users", "groups", "products"):
+            assert run_script(name, sandbox, tmp_path) in blocks("text")
+
+        (table,) = sandbox.tables.values()
+        assert sandbox.report()[0]["properties"]["amount"] == 19.9
+        got = [*sandbox.user_updates(), *sandbox.group_updates()]
+        assert table.csv.decode().replace("\r\n", "\n") in blocks("text")
+
+    shown = re.findall(r"^Mixpanel got[^`]*`(\{.*?\})`", README, re.MULTILINE)
+    assert [{**json.loads(update), "$token": "sandbox-token"} for update in shown] == got
+    assert set(SCRIPTS) == {"config", "users", "groups", "products"}
+
+
+def test_the_error_shown_is_the_error_given(tmp_path: Path):
+    config, singer = parts_of("config")
+    config["streams"]["orders"]["time"] = "created"
+    (shown,) = (block for block in blocks("text") if block.startswith("streams.orders.time"))
+
+    assert shown.strip() in error_of(config, singer, tmp_path)
+
+
+def test_the_tables_shown_are_those_that_there_are(tmp_path: Path):
+    config, singer = parts_of("products")
+    config["streams"]["products"]["lookup_table_id"] = "5a9db0c5"
+    (shown,) = (block for block in blocks("text") if block.startswith("streams.products:"))
+    with Sandbox() as sandbox:
+        text = error_of({**config, "api_url": sandbox.url}, singer, tmp_path)
+
+    assert shown.strip() in text
+
+
+def test_a_wrong_token_is_answered_with_success(tmp_path: Path):
+    """The README warns of it, since nothing else can."""
+    config, singer = parts_of("users")
+    with Sandbox() as sandbox:
+        config = {**config, "api_url": sandbox.url, "project_token": "another"}
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        done = subprocess.run(
+            [*COMMAND, "--config", str(tmp_path / "config.json")],
+            input=singer,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+
+        assert done.stdout == '{"users": 1}\n'
+        assert "accepted 1" in done.stderr
+        assert not sandbox.users
+
+
+def test_a_table_without_a_state_after_it_is_refused(tmp_path: Path):
+    config, singer = parts_of("products")
+    without = singer.rpartition("\n")[0]
+    with Sandbox() as sandbox:
+        text = error_of({**config, "api_url": sandbox.url}, without, tmp_path)
+
+    assert re.search(r"`(streams\.products: the tap wrote .*?) …`", README)[1] in text
+
+
+def test_the_layers_shown_are_those_that_are_checked():
+    """Every arrow of the sketch goes down the layers that import-linter holds."""
+    contracts = tomllib.loads((REPO / "pyproject.toml").read_text())["tool"]["importlinter"]
+    (layers,) = (
+        contract["layers"] for contract in contracts["contracts"] if contract["type"] == "layers"
+    )
+    level = {module: index for index, layer in enumerate(layers) for module in layer.split(" | ")}
+    (sketch,) = (block for block in blocks("text") if block.startswith("target →"))
+    shown = [
+        {level[name] for name in part.split(" | ")} for part in re.split(r"\s+→ ", sketch.strip())
+    ]
+
+    assert all(len(levels) == 1 for levels in shown)
+    assert sorted(set().union(*shown)) == [level for levels in shown for level in levels]

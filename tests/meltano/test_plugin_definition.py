@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from target_mixpanel.published_settings import PUBLISHED_SETTINGS
 from target_mixpanel.settings import parse_settings
 
 REPO = Path(__file__).parents[2]
@@ -102,6 +103,15 @@ def test_options_are_among_the_published_values(published, settings):
     }
 
     assert not wrong
+
+
+def test_our_settings_are_described_in_the_published_words(published, settings):
+    """The SDK's are described here as this loader uses them."""
+    ours = PUBLISHED_SETTINGS.to_dict()["properties"]
+
+    assert {name: settings[name]["description"] for name in ours} == {
+        name: published[name]["description"] for name in ours
+    }
 
 
 def test_every_setting_is_labelled_and_described(settings):

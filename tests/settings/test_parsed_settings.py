@@ -283,7 +283,8 @@ def test_a_hash_asks_for_its_key(mapping):
     streams = {"orders": {**STREAMS["orders"], **mapping}}
 
     assert message(streams=streams) == (
-        "hash_key: is missing, and streams.orders has hashed values"
+        "hash_key: is missing, and streams.orders has hashed values; set it to a long random text, "
+        "and keep it: another one makes other people of the same ids"
     )
     assert parsed(streams=streams, hash_key="key").hash_key == "key"
 
@@ -304,7 +305,8 @@ HASHED = {"column": "id", "hash": True}
 )
 def test_a_hash_in_any_type_of_mapping_needs_the_key(mapping):
     assert message(streams={"rows": mapping}) == (
-        "hash_key: is missing, and streams.rows has hashed values"
+        "hash_key: is missing, and streams.rows has hashed values; set it to a long random text, "
+        "and keep it: another one makes other people of the same ids"
     )
 
 

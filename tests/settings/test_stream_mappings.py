@@ -318,7 +318,8 @@ def test_a_property_does_not_set_what_the_mapping_sets(name):
 @pytest.mark.parametrize("name", ["token", "$token"])
 def test_a_property_is_never_the_credential(name):
     assert complaint(properties={name: "a"}) == (
-        f'streams.orders.properties: "{name}" is a credential and never comes from a record'
+        f'streams.orders.properties: "{name}" is a credential and never comes from a record; '
+        "leave it out"
     )
 
 
