@@ -1,9 +1,12 @@
 """What the target remembers of a run does not grow with its input: counted, not weighed."""
 
+import gc
+
 import pytest
 
 from target_mixpanel import reader, stream
 from target_mixpanel.checkpoints import CheckpointLedger
+from target_mixpanel.delivery.batches import Batch
 from target_mixpanel.delivery.outbox import Outbox
 from target_mixpanel.stream import Stream
 from tests.conftest import ORDERS_SCHEMA, order, singer, state
@@ -72,6 +75,33 @@ def test_no_more_batches_and_lanes_are_under_way_than_there_are_senders(load, si
     assert max(busy) <= SENDERS
     assert not target.loader._outbox._busy_lanes
     assert not target.loader._outbox._waiting
+
+
+@pytest.fixture
+def no_garbage_collector():
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_garbage_collector")
+@pytest.mark.parametrize("streams", [{}, {"streams": USERS}], ids=["events", "users"])
+@pytest.mark.parametrize("faults", [[], [{"status": 503}, {"status": 413}]], ids=["well", "badly"])
+def test_a_settled_batch_does_not_wait_for_the_garbage_collector(
+    load, sizes, sandbox, streams, faults
+):
+    """It seldom comes: it counts objects, of which a batch has few, and not their bytes."""
+    sandbox.script(*faults)
+    waits = {"retry_initial_seconds": 0.01, "retry_jitter_seconds": 0.01}
+    alive = sizes(
+        Outbox, "submit", lambda _: sum(isinstance(each, Batch) for each in gc.get_objects())
+    )
+    load([singer(ORDERS_SCHEMA, records(1_000))], **SMALL, **waits, **streams)
+
+    assert len(alive) >= 1_000 / BATCH_ROWS
+    # Some more than are under way: halves, and what a thread has just let go of.
+    assert max(alive) <= SENDERS + 2 + 2 * SENDERS
 
 
 def test_beginnings_that_never_come_again_are_not_all_kept(load, monkeypatch):
