@@ -4,10 +4,11 @@ import ast
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from target_mixpanel import fast_path
+from target_mixpanel.errors import TargetMixpanelError
 from target_mixpanel.pipeline import StreamPipeline
 from tests.mapping.making import shape_of, written
 
@@ -123,6 +124,9 @@ def test_the_source_is_the_same_whatever_anything_is_called(sources, columns, pr
     """So nothing of a name can be in it, however it is spelled."""
     *properties, words = properties
     _, innocent = generated(sources, *INNOCENT)
-    has_fast_path, hostile = generated(sources, columns, properties, stream, words)
+    try:
+        has_fast_path, hostile = generated(sources, columns, properties, stream, words)
+    except TargetMixpanelError:  # a name that Mixpanel keeps to itself
+        reject()
 
     assert not has_fast_path or innocent == hostile
