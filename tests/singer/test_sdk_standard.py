@@ -123,7 +123,7 @@ class RepliesOutOfOrder(BaseHTTPRequestHandler):
             awaited = set(self.HELD.get(which, ()))
             assert self.changed.wait_for(lambda: awaited <= self.answered, timeout=20)
         if awaited:
-            time.sleep(0.3)  # the answers are sent; this lets the target settle them
+            time.sleep(1)  # the answers are sent; this lets the target settle them
         reply = b'{"code":200,"num_records_imported":1,"status":"OK"}'
         self.send_response(200)
         self.send_header("Content-Length", str(len(reply)))
