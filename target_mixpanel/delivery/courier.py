@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol, assert_never
 from urllib.parse import urlsplit
 
@@ -15,6 +15,8 @@ from target_mixpanel.delivery.endpoints import Endpoint
 from target_mixpanel.delivery.gate import Gate
 from target_mixpanel.delivery.table_verdict import tables_there_are
 from target_mixpanel.delivery.verdict import (
+    BAD_REQUEST,
+    OK,
     Answer,
     BlamesNobody,
     Delivered,
@@ -28,8 +30,9 @@ from target_mixpanel.delivery.verdict import (
     TooLarge,
     TryAgain,
     Verdict,
+    json_object,
 )
-from target_mixpanel.delivery.words import without_values
+from target_mixpanel.delivery.words import is_documented, value_texts, without_values
 from target_mixpanel.errors import (
     CredentialsError,
     DeliveryAbandonedError,
@@ -160,7 +163,7 @@ class Courier:
                 case TableRefused(message=message):
                     raise LookupTableError(message)
                 case NoSuchTable() as missing:
-                    raise self._no_such_table(missing)
+                    raise self._no_such_table(missing, part)
                 case unknown:
                     assert_never(unknown)
 
@@ -186,9 +189,9 @@ class Courier:
             self._stop.wait(max(first_wait_s, verdict.at_least_s))
         return [part.of([row for row in part.rows if row.is_repeatable])]
 
-    def _no_such_table(self, missing: NoSuchTable) -> LookupTableError:
+    def _no_such_table(self, missing: NoSuchTable, part: Batch) -> LookupTableError:
         with self._gate.admission(0):
-            reply = self._transport.send(missing.listing, b"")
+            reply = _without_rows(self._transport.send(missing.listing, b""), part)
         return LookupTableError(
             f"{missing.place}: Mixpanel has no lookup table {printable(missing.table_id)}; "
             f"{tables_there_are(reply)}",
@@ -242,7 +245,7 @@ class Courier:
             started_at = self._clock()
             self._reports.on_request(part, payload.body_bytes, is_retry)
             reply = self._transport.send(part.route.endpoint, payload.body)
-            verdict = part.route.judge(reply, part.rows)
+            verdict = part.route.judge(_without_rows(reply, part), part.rows)
             match verdict:
                 case TryAgain(is_rate_limit=True, at_least_s=at_least_s):
                     retry_s = self._retry.initial_s + self._retry.jitter_s
@@ -282,6 +285,22 @@ class Courier:
             state.attempt_number,
             state.upcoming_sleep,
         )
+
+
+def _without_rows(reply: Reply, part: Batch) -> Reply:
+    """
+    Return *reply* less what its error repeats of the rows: it may go into a log line.
+
+    Where single rows are blamed (200, 400) that is done row by row, when it is known which.
+    """
+    if not isinstance(reply, Answer) or reply.status in {OK, BAD_REQUEST}:
+        return reply
+    body = json_object(reply.body) or {}
+    error = body.get("error")
+    if not isinstance(error, str) or is_documented(error):
+        return reply
+    [shown] = without_values([error], part.route.texts(part.rows))
+    return msgspec.structs.replace(reply, body=msgspec.json.encode({**body, "error": shown}))
 
 
 _UNDECIDED: Final = (TryAgain, DoesNotAddUp)
@@ -331,23 +350,8 @@ def _without_content(words: str, row: Row) -> str:
         row_values = msgspec.json.decode(row.body)
     except msgspec.DecodeError:
         return words  # not JSON: that is what Mixpanel says, too
-    texts = set(_texts(row_values))
+    texts = set(value_texts(row_values))
     # The words are fit for a log line already; what is hidden in them must be spelled like them.
     spelled = {printable(text, max_chars=len(text)) for text in texts}
     [shown] = without_values([words], texts | spelled)
     return shown
-
-
-def _texts(value: object) -> Iterator[str]:
-    """Yield every value in a decoded row as text."""
-    match value:
-        case dict():
-            for item in value.values():
-                yield from _texts(item)
-        case list():
-            for item in value:
-                yield from _texts(item)
-        case str() | int() | float():
-            yield str(value)
-        case _:
-            pass  # null shows nothing

@@ -6,7 +6,7 @@ from typing import Any
 from target_mixpanel.delivery.batches import Batch
 from target_mixpanel.delivery.encode import Payload
 from target_mixpanel.delivery.endpoints import Endpoint, table_endpoint, tables_endpoint
-from target_mixpanel.delivery.table_verdict import Table, judge_table
+from target_mixpanel.delivery.table_verdict import Table, judge_table, table_texts
 from target_mixpanel.delivery.verdict import Reply, Verdict
 from target_mixpanel.errors import SettingsError
 from target_mixpanel.model import Credentials, Row, ServiceAccount
@@ -80,3 +80,6 @@ class TableRoute:
 
     def judge(self, reply: Reply, rows: Sequence[Row]) -> Verdict:  # noqa: ARG002
         return judge_table(reply, self._table, self._payload)
+
+    def texts(self, rows: Sequence[Row]) -> Iterable[str]:  # noqa: ARG002
+        return table_texts(self._payload)

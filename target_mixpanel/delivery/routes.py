@@ -15,6 +15,7 @@ from target_mixpanel.delivery.endpoints import (
 )
 from target_mixpanel.delivery.profile_verdict import judge_profiles
 from target_mixpanel.delivery.verdict import Reply, Verdict, judge
+from target_mixpanel.delivery.words import row_texts
 from target_mixpanel.errors import SettingsError
 from target_mixpanel.limits import IMPORT_MAX_EVENTS, PROFILE_MAX_UPDATES
 from target_mixpanel.model import Credentials, Row
@@ -41,6 +42,9 @@ class Route(Protocol):
     def judge(self, reply: Reply, rows: Sequence[Row]) -> Verdict:
         """Return what *reply* says became of *rows*; unknown is never success."""
 
+    def texts(self, rows: Sequence[Row]) -> Iterable[str]:
+        """Yield what a server could repeat of a request of *rows*."""
+
 
 class ImportRoute:
     """Events, to /import."""
@@ -58,6 +62,9 @@ class ImportRoute:
 
     def judge(self, reply: Reply, rows: Sequence[Row]) -> Verdict:
         return judge(reply, [row.insert_id for row in rows])
+
+    def texts(self, rows: Sequence[Row]) -> Iterable[str]:
+        return row_texts(rows)
 
 
 class ProfileRoute:
@@ -83,6 +90,9 @@ class ProfileRoute:
 
     def judge(self, reply: Reply, rows: Sequence[Row]) -> Verdict:
         return judge_profiles(reply, len(rows))
+
+    def texts(self, rows: Sequence[Row]) -> Iterable[str]:
+        return row_texts(rows)
 
 
 def import_route(

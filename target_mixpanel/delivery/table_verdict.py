@@ -145,13 +145,14 @@ def _without_rows(texts: Sequence[str], payload: Payload) -> list[str]:
     What it says of one row may repeat another, so all are looked at; it is the run's last act.
     """
     try:
-        return without_values(texts, _values(payload))
+        return without_values(texts, table_texts(payload))
     except (csv.Error, UnicodeDecodeError, OSError, EOFError, zlib.error):
         # Not a table: nothing is known of its rows.
         return ["in words that may repeat a row" if text else "" for text in texts]
 
 
-def _values(payload: Payload) -> Iterator[str]:
+def table_texts(payload: Payload) -> Iterator[str]:
+    """Yield every cell of a table but its header's."""
     body = payload.body
     file: BinaryIO = io.BytesIO(body) if isinstance(body, bytes) else body
     file.seek(0)

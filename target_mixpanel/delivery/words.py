@@ -1,13 +1,40 @@
 """What of a server's words may be shown? Not what they repeat of the rows it was sent."""
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
+
+import msgspec
+
+from target_mixpanel.model import Row
 
 _SHORT: Final = 3
 """A value of so few characters may stand in a server's words by chance."""
 
 _PROBE: Final = _SHORT + 1
 _HIDDEN: Final = "…"
+
+
+_DOCUMENTED: Final = re.compile(
+    r"Project exceeded rate limits\. Please retry the request with exponential backoff\."
+    r"|Invalid (?:service account )?credentials|Unauthorized"
+    r"|request exceeds max limit of \d{1,12} bytes",
+)
+"""What the documentation shows as errors about a whole request."""
+
+
+def is_documented(error: str) -> bool:
+    """Say whether *error* is word for word what Mixpanel documents, and so repeats no row."""
+    return _DOCUMENTED.fullmatch(error) is not None
+
+
+def row_texts(rows: Iterable[Row]) -> Iterator[str]:
+    """Yield every value in *rows*, JSON objects, as text."""
+    for row in rows:
+        try:
+            yield from value_texts(msgspec.json.decode(row.body))
+        except msgspec.DecodeError:  # not JSON: that is what Mixpanel says, too
+            yield row.body.decode("utf-8", "replace")
 
 
 def without_values(texts: Sequence[str], values: Iterable[str]) -> list[str]:
@@ -49,3 +76,18 @@ def _shown(text: str, mask: bytearray) -> str:
         elif not shown or shown[-1] != _HIDDEN:
             shown.append(_HIDDEN)
     return "".join(shown)
+
+
+def value_texts(value: object) -> Iterator[str]:
+    """Yield every value in a decoded row as text."""
+    match value:
+        case dict():
+            for item in value.values():
+                yield from value_texts(item)
+        case list():
+            for item in value:
+                yield from value_texts(item)
+        case str() | int() | float():
+            yield str(value)
+        case _:
+            pass  # null shows nothing

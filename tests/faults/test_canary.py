@@ -126,6 +126,14 @@ TOKEN_ALONE = dict.fromkeys(ACCOUNT)
         pytest.param({"status": 400, "body": "<html>"}, 0, id="refusal"),
         pytest.param({"status": 413}, 0, id="too-large"),
         pytest.param({"status": 401}, 1, id="refused-credentials"),
+        *(
+            pytest.param(
+                {"status": status, "body": {"error": f"cannot take {PERSON}"}},
+                0 if status == 413 else 1,
+                id=f"{status}-that-repeats-a-row",
+            )
+            for status in (401, 404, 413, 429, 503)
+        ),
     ],
 )
 def test_canary_in_replies(canary: Canary, fault: dict, code: int):

@@ -111,6 +111,14 @@ FAULTS = [
     pytest.param({"status": 413, "body": {"error": f"{SECRET}"}}, 0, id="too-large"),
     pytest.param({"status": 401}, 1, id="refused-credentials"),
     pytest.param({"status": 404, "body": {"error": TOKEN}}, 1, id="not-found"),
+    *(
+        pytest.param(
+            {"status": status, "body": {"error": f"cannot take {PERSON} of {KEY}"}},
+            0 if status == 413 else 1,
+            id=f"{status}-that-repeats-a-row",
+        )
+        for status in (401, 404, 413, 429, 503)
+    ),
     pytest.param(echo(200), 1, id="echo-200"),
     pytest.param(echo(302), 1, id="echo-302"),
     pytest.param(echo(400), 0, id="echo-400"),
