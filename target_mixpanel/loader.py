@@ -20,7 +20,7 @@ from target_mixpanel.delivery.endpoints import Endpoint
 from target_mixpanel.delivery.gate import Gate
 from target_mixpanel.delivery.outbox import Outbox
 from target_mixpanel.delivery.server_clock import ServerClock
-from target_mixpanel.destinations import Destination, Destinations, TableDestination
+from target_mixpanel.destinations import Destination, Destinations
 from target_mixpanel.errors import StreamSchemaError, printable
 from target_mixpanel.model import JsonObject, Record, Rejection
 from target_mixpanel.settings import Settings
@@ -28,6 +28,7 @@ from target_mixpanel.specs import StreamSpec
 from target_mixpanel.stop import Stop
 from target_mixpanel.stream import Epoch, Stream
 from target_mixpanel.summary import StreamCounts, Summary, check_report
+from target_mixpanel.table_destination import TableDestination
 
 _span_of: Final = attrgetter("span")
 _kind_of: Final = attrgetter("source", "is_rejected", "waits_for_table")
