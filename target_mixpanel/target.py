@@ -51,6 +51,10 @@ from target_mixpanel.ways import Way, find_way
 _SIGNAL_EXIT: Final = 128
 """A process that a signal ended exits with this plus the signal's number."""
 
+_SWITCH_INTERVAL_S: Final = 0.001
+"""How long the reader's thread may go on when a sender wants to. With Python's 5 ms a sender loses 50
+a request, so that 4 % fewer events a second go out, and 8 % fewer where replies take 200 ms."""
+
 _STREAM_MAP_ERRORS: Final = (MapExpressionError, NotImplementedError, StreamMapConfigError)
 """What the SDK raises for stream maps that it does not understand."""
 
@@ -348,6 +352,7 @@ class TargetMixpanel(Target):
             target = cls(config=given.config, parse_env_config=given.parse_env)
             target._redact_logs()
             target._take_signals()
+            sys.setswitchinterval(_SWITCH_INTERVAL_S)
             code = target.run(file_input)
         except TargetMixpanelError as error:
             cls.logger.error(str(error))  # noqa: TRY400 (one line, no traceback)
