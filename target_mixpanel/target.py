@@ -52,8 +52,8 @@ _SIGNAL_EXIT: Final = 128
 """A process that a signal ended exits with this plus the signal's number."""
 
 _SWITCH_INTERVAL_S: Final = 0.001
-"""How long the reader's thread may go on when a sender wants to. With Python's 5 ms a sender loses 50
-a request, so that 4 % fewer events a second go out, and 8 % fewer where replies take 200 ms."""
+"""How long the reader's thread may go on when a sender wants to. With Python's 5 ms a sender loses
+some 50 a request: 3 % fewer events a second go out, and 8 % fewer where replies take 200 ms."""
 
 _STREAM_MAP_ERRORS: Final = (MapExpressionError, NotImplementedError, StreamMapConfigError)
 """What the SDK raises for stream maps that it does not understand."""
