@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from target_mixpanel.delivery.routes import Route
+from target_mixpanel.delivery.route import Route
 from target_mixpanel.model import Row
 
 _LIMIT_IN_MESSAGE: Final = re.compile(r"limit of (\d{4,12}) bytes")

@@ -10,9 +10,9 @@ import msgspec
 import tenacity
 
 from target_mixpanel.delivery.batches import Batch, SizeLimit
-from target_mixpanel.delivery.encode import Body, Payload
-from target_mixpanel.delivery.endpoints import Endpoint
 from target_mixpanel.delivery.gate import Gate
+from target_mixpanel.delivery.payload import Body, Payload
+from target_mixpanel.delivery.quotes import is_documented, value_texts, without_values
 from target_mixpanel.delivery.table_verdict import tables_there_are
 from target_mixpanel.delivery.verdict import (
     BAD_REQUEST,
@@ -32,7 +32,6 @@ from target_mixpanel.delivery.verdict import (
     Verdict,
     json_object,
 )
-from target_mixpanel.delivery.words import is_documented, value_texts, without_values
 from target_mixpanel.errors import (
     CredentialsError,
     DeliveryAbandonedError,
@@ -41,6 +40,7 @@ from target_mixpanel.errors import (
     UnaccountedRowsError,
     printable,
 )
+from target_mixpanel.http.endpoint import Endpoint
 from target_mixpanel.model import Flaw, Rejection, Row
 from target_mixpanel.stop import Stop
 

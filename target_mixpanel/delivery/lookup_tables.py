@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from target_mixpanel.delivery.batches import Batch
-from target_mixpanel.delivery.encode import Payload
-from target_mixpanel.delivery.endpoints import Endpoint, table_endpoint, tables_endpoint
+from target_mixpanel.delivery.payload import Payload
 from target_mixpanel.delivery.table_verdict import Table, judge_table, table_texts
 from target_mixpanel.delivery.verdict import Reply, Verdict
 from target_mixpanel.errors import SettingsError
+from target_mixpanel.http.endpoint import Endpoint, table_endpoint, tables_endpoint
 from target_mixpanel.model import Credentials, Row, ServiceAccount
 
 

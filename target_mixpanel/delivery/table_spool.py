@@ -11,7 +11,7 @@ from typing import BinaryIO, Final, Self
 
 from isal import isal_zlib
 
-from target_mixpanel.delivery.encode import COMPRESSION_LEVEL, Payload
+from target_mixpanel.delivery.payload import COMPRESSION_LEVEL, Payload
 from target_mixpanel.errors import LookupTableError, printable
 from target_mixpanel.limits import LOOKUP_TABLE_MAX_BYTES, LOOKUP_TABLES_MAX_ROWS
 

@@ -7,8 +7,8 @@ import zlib
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO, Final
 
-from target_mixpanel.delivery.encode import Payload
-from target_mixpanel.delivery.endpoints import Endpoint
+from target_mixpanel.delivery.payload import Payload
+from target_mixpanel.delivery.quotes import without_values
 from target_mixpanel.delivery.verdict import (
     BAD_REQUEST,
     OK,
@@ -26,8 +26,8 @@ from target_mixpanel.delivery.verdict import (
     judge_by_status,
     said,
 )
-from target_mixpanel.delivery.words import without_values
 from target_mixpanel.errors import printable
+from target_mixpanel.http.endpoint import Endpoint
 from target_mixpanel.limits import LOOKUP_TABLE_MAX_BYTES, LOOKUP_TABLE_MAX_CALLS
 
 _NOT_FOUND: Final = 404

@@ -9,8 +9,8 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from target_mixpanel.delivery.endpoints import Endpoint
 from target_mixpanel.errors import printable
+from target_mixpanel.http.endpoint import Endpoint
 
 RETRY_AFTER_MAX_S: Final = 300.0
 """Of a server's wish to wait, what is granted: a slip of its clock must not stop a load."""

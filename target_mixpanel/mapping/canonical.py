@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from target_mixpanel.mapping.flaws import refuse
+from target_mixpanel.mapping.refusal import refuse
 
 _EXACT: Final = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 """Decimal arithmetic that does not round: the default context keeps 28 digits."""

@@ -7,14 +7,13 @@ import msgspec
 
 from target_mixpanel.errors import StreamSchemaError, printable
 from target_mixpanel.limits import MAX_PROPERTIES, RESERVED_EVENT_PROPERTIES
-from target_mixpanel.mapping.actors import NO_LOCATION, Identify, identifier, ip_reader
-from target_mixpanel.mapping.flaws import UnmappableError, refuse
-from target_mixpanel.mapping.identity import InsertIdReader, insert_id_reader
+from target_mixpanel.mapping.identity import NO_LOCATION, Identify, identifier, ip_reader
 from target_mixpanel.mapping.identity_events import (
     guard_identity,
     identity_converter,
     possible_events,
 )
+from target_mixpanel.mapping.insert_id import InsertIdReader, insert_id_reader
 from target_mixpanel.mapping.paths import ResolvedColumn, Slot, Slots, Values
 from target_mixpanel.mapping.properties import Conversion as PropertyConversion
 from target_mixpanel.mapping.properties import (
@@ -24,11 +23,12 @@ from target_mixpanel.mapping.properties import (
     constant_value,
     property_sources,
 )
-from target_mixpanel.mapping.shape import StreamShape
+from target_mixpanel.mapping.refusal import UnmappableError, refuse
 from target_mixpanel.mapping.sources import Fetch, column_hasher, fetch, source_name
+from target_mixpanel.mapping.stream_schema import StreamShape
 from target_mixpanel.mapping.times import TimeReader, refuse_outside_window, time_reader
 from target_mixpanel.mapping.values import Converter
-from target_mixpanel.specs import (
+from target_mixpanel.specs.spec import (
     Column,
     Constant,
     DistinctId,

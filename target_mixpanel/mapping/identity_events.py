@@ -4,13 +4,13 @@ from typing import Any, Final
 
 from target_mixpanel.errors import StreamSchemaError
 from target_mixpanel.limits import IDENTITY_EVENTS
-from target_mixpanel.mapping.flaws import refuse
-from target_mixpanel.mapping.identity import id_text
+from target_mixpanel.mapping.insert_id import id_text
 from target_mixpanel.mapping.paths import Slots, Values
-from target_mixpanel.mapping.shape import StreamShape
+from target_mixpanel.mapping.refusal import refuse
 from target_mixpanel.mapping.sources import Fetch, fetch, source_name
+from target_mixpanel.mapping.stream_schema import StreamShape
 from target_mixpanel.mapping.values import Converter
-from target_mixpanel.specs import (
+from target_mixpanel.specs.spec import (
     Column,
     Constant,
     EventSpec,

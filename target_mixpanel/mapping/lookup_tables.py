@@ -10,7 +10,6 @@ import msgspec
 
 from target_mixpanel.errors import StreamSchemaError, listed, printable
 from target_mixpanel.mapping.canonical import scalar_text
-from target_mixpanel.mapping.flaws import refuse
 from target_mixpanel.mapping.paths import (
     ResolvedColumn,
     Slot,
@@ -26,10 +25,11 @@ from target_mixpanel.mapping.properties import (
     constant_value,
     property_sources,
 )
-from target_mixpanel.mapping.shape import StreamShape
+from target_mixpanel.mapping.refusal import refuse
 from target_mixpanel.mapping.sources import column_hasher
+from target_mixpanel.mapping.stream_schema import StreamShape
 from target_mixpanel.mapping.times import parse_iso
-from target_mixpanel.specs import Column, Constant, LookupTableSpec, Source
+from target_mixpanel.specs.spec import Column, Constant, LookupTableSpec, Source
 
 Cell: TypeAlias = Callable[[Any], str]
 """A column's value, never None → the text that Mixpanel reads it from."""

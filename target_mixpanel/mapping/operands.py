@@ -10,13 +10,13 @@ import msgspec
 
 from target_mixpanel.errors import StreamSchemaError, listed, printable
 from target_mixpanel.limits import PROFILE_VALUE_MAX_BYTES
-from target_mixpanel.mapping.flaws import refuse
 from target_mixpanel.mapping.paths import ResolvedColumn, certain_types
 from target_mixpanel.mapping.properties import column_converter
-from target_mixpanel.mapping.shape import StreamShape
+from target_mixpanel.mapping.refusal import refuse
 from target_mixpanel.mapping.sources import column_hasher
+from target_mixpanel.mapping.stream_schema import StreamShape
 from target_mixpanel.mapping.values import Converter, converter
-from target_mixpanel.specs import AllColumns, Column, GroupSpec, UserOperation, UserSpec
+from target_mixpanel.specs.spec import AllColumns, Column, GroupSpec, UserOperation, UserSpec
 
 _Rule: TypeAlias = Callable[[Any, Any, str], Any]
 """(the column's value, the same as a property's, what a refusal calls it) → the operand."""

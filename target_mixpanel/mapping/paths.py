@@ -8,7 +8,7 @@ import msgspec
 
 from target_mixpanel.errors import StreamSchemaError, listed, printable
 from target_mixpanel.model import JsonObject
-from target_mixpanel.specs import ColumnPath
+from target_mixpanel.specs.spec import ColumnPath
 
 Getter: TypeAlias = Callable[[JsonObject], Any]
 """Record → the column's value, None where there is none."""

@@ -5,8 +5,8 @@ from typing import TypeAlias
 from target_mixpanel.mapping.events import Event, EventPlan, compile_events
 from target_mixpanel.mapping.lookup_tables import LookupTablePlan, TableRow, compile_lookup_table
 from target_mixpanel.mapping.profiles import ProfilePlan, ProfileUpdate, compile_profiles
-from target_mixpanel.mapping.shape import StreamShape
-from target_mixpanel.specs import EventSpec, GroupSpec, LookupTableSpec, StreamSpec, UserSpec
+from target_mixpanel.mapping.stream_schema import StreamShape
+from target_mixpanel.specs.spec import EventSpec, GroupSpec, LookupTableSpec, StreamSpec, UserSpec
 
 Plan: TypeAlias = EventPlan | ProfilePlan | LookupTablePlan
 

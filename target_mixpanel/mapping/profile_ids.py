@@ -5,14 +5,14 @@ from typing import TypeAlias
 
 from target_mixpanel.errors import StreamSchemaError
 from target_mixpanel.limits import GROUP_ID_MAX_CHARS
-from target_mixpanel.mapping.actors import identifier
 from target_mixpanel.mapping.canonical import scalar_text
-from target_mixpanel.mapping.flaws import UnmappableError, refuse
+from target_mixpanel.mapping.identity import identifier
 from target_mixpanel.mapping.paths import Slots, Values
-from target_mixpanel.mapping.shape import StreamShape
+from target_mixpanel.mapping.refusal import UnmappableError, refuse
 from target_mixpanel.mapping.sources import fetch_id, source_name
+from target_mixpanel.mapping.stream_schema import StreamShape
 from target_mixpanel.model import JsonObject
-from target_mixpanel.specs import Column, DistinctId, GroupSpec, SimplifiedId, Source, UserSpec
+from target_mixpanel.specs.spec import Column, DistinctId, GroupSpec, SimplifiedId, Source, UserSpec
 
 Identifier: TypeAlias = Callable[[Values], tuple[str, JsonObject] | None]
 """A record's values → the profile's id, and the part of an update that names the profile; None:

@@ -11,9 +11,8 @@ from target_mixpanel.limits import (
     PROFILE_MAX_PROPERTIES,
     RESERVED_PROFILE_PROPERTIES,
 )
-from target_mixpanel.mapping.actors import NO_LOCATION, ip_reader
 from target_mixpanel.mapping.canonical import scalar_text
-from target_mixpanel.mapping.flaws import refuse
+from target_mixpanel.mapping.identity import NO_LOCATION, ip_reader
 from target_mixpanel.mapping.operands import constant_converter, operand_converter
 from target_mixpanel.mapping.paths import Slot, Slots, Values
 from target_mixpanel.mapping.profile_ids import Identifier, id_sources, profile_identifier
@@ -24,11 +23,12 @@ from target_mixpanel.mapping.properties import (
     constant_value,
     property_sources,
 )
-from target_mixpanel.mapping.shape import StreamShape
+from target_mixpanel.mapping.refusal import refuse
 from target_mixpanel.mapping.sources import Fetch, fetch, source_name
+from target_mixpanel.mapping.stream_schema import StreamShape
 from target_mixpanel.mapping.values import Converter
 from target_mixpanel.model import JsonObject
-from target_mixpanel.specs import (
+from target_mixpanel.specs.spec import (
     AllColumns,
     Column,
     Constant,

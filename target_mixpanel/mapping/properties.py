@@ -8,12 +8,12 @@ import msgspec
 
 from target_mixpanel.errors import StreamSchemaError, printable
 from target_mixpanel.limits import MAX_ARRAY_ITEMS, NAME_MAX_CHARS
-from target_mixpanel.mapping.flaws import UnmappableError
 from target_mixpanel.mapping.paths import ResolvedColumn, resolve
-from target_mixpanel.mapping.shape import StreamShape
+from target_mixpanel.mapping.refusal import UnmappableError
 from target_mixpanel.mapping.sources import choose_columns, top_level_columns
+from target_mixpanel.mapping.stream_schema import StreamShape
 from target_mixpanel.mapping.values import Converter, converter
-from target_mixpanel.specs import AllColumns, Column, NamedProperties, Properties, Source
+from target_mixpanel.specs.spec import AllColumns, Column, NamedProperties, Properties, Source
 
 NamedSource: TypeAlias = tuple[str, Source]
 

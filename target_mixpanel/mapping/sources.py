@@ -7,12 +7,12 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from target_mixpanel.errors import SettingsError, StreamSchemaError, listed
-from target_mixpanel.mapping.identity import id_text
+from target_mixpanel.mapping.insert_id import id_text
 from target_mixpanel.mapping.paths import Slots, Values, alternatives, resolve, types
-from target_mixpanel.mapping.shape import StreamShape
+from target_mixpanel.mapping.stream_schema import StreamShape
 from target_mixpanel.mapping.values import Converter, hasher
 from target_mixpanel.model import JsonObject
-from target_mixpanel.specs import Column, Constant, Source
+from target_mixpanel.specs.spec import Column, Constant, Source
 
 Fetch: TypeAlias = Callable[[Values], Any]
 """A record's values → the source's value, its default where there is none, else None."""

@@ -7,8 +7,8 @@ from decimal import ROUND_FLOOR, Context, Decimal
 from typing import Any, Final, TypeAlias
 
 from target_mixpanel.limits import EARLIEST_TIME_MS, FUTURE_TOLERANCE_MS
-from target_mixpanel.mapping.flaws import refuse
-from target_mixpanel.specs import TimeUnit
+from target_mixpanel.mapping.refusal import refuse
+from target_mixpanel.specs.spec import TimeUnit
 
 TimeReader: TypeAlias = Callable[[Any, int], int]
 """(value, now in ms since the epoch) → ms since the epoch; refuses what is no time."""

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from target_mixpanel.checkpoints import CheckpointLedger
+from target_mixpanel.engine.checkpoints import CheckpointLedger
 from target_mixpanel.model import Span
 
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from target_mixpanel.dead_letter import DeadLetters
+from target_mixpanel.engine.dead_letters.folder import DeadLetters
 from target_mixpanel.errors import DeadLetterError
 from target_mixpanel.model import Flaw, Record, Rejection, Span
 

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from target_mixpanel.delivery.batches import Batch
-from target_mixpanel.delivery.routes import import_route
+from target_mixpanel.delivery.route import import_route
 from target_mixpanel.delivery.verdict import Answer
 from target_mixpanel.model import ProjectToken, Record, Row, Span
 from target_mixpanel.stop import Stop

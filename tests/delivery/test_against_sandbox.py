@@ -7,17 +7,17 @@ import msgspec
 import pytest
 
 from target_mixpanel.delivery.batches import Batch, SizeLimit
-from target_mixpanel.delivery.client import Client
 from target_mixpanel.delivery.courier import Courier, Reports, RetryPolicy
 from target_mixpanel.delivery.gate import Gate
 from target_mixpanel.delivery.outbox import Outbox
-from target_mixpanel.delivery.routes import engage_route, groups_route, import_route
+from target_mixpanel.delivery.route import engage_route, groups_route, import_route
 from target_mixpanel.errors import (
     CredentialsError,
     DeliveryAbandonedError,
     EndpointError,
     UnaccountedRowsError,
 )
+from target_mixpanel.http.client import Client
 from target_mixpanel.model import ProjectToken, Record, Row, Span
 from target_mixpanel.sandbox import Sandbox, SandboxSettings
 

@@ -16,8 +16,10 @@ import tracemalloc
 
 import pytest
 
-from target_mixpanel.delivery.client import REPLY_MAX_BYTES, Client
-from target_mixpanel.delivery.endpoints import (
+from target_mixpanel.delivery.verdict import Answer, NoAnswer, NotConnected, TryAgain, judge
+from target_mixpanel.errors import EndpointError
+from target_mixpanel.http.client import REPLY_MAX_BYTES, Client
+from target_mixpanel.http.endpoint import (
     USERS_PATH,
     Endpoint,
     import_endpoint,
@@ -25,8 +27,6 @@ from target_mixpanel.delivery.endpoints import (
     table_endpoint,
     tables_endpoint,
 )
-from target_mixpanel.delivery.verdict import Answer, NoAnswer, NotConnected, TryAgain, judge
-from target_mixpanel.errors import EndpointError
 from target_mixpanel.model import ProjectToken, ServiceAccount
 
 TOKEN = "canary-token-3f7a"

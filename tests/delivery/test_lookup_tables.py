@@ -7,11 +7,10 @@ import time
 import pytest
 
 from target_mixpanel.delivery.batches import SizeLimit
-from target_mixpanel.delivery.client import Client
 from target_mixpanel.delivery.courier import Courier, Reports, RetryPolicy
-from target_mixpanel.delivery.encode import Payload
 from target_mixpanel.delivery.gate import Gate
 from target_mixpanel.delivery.lookup_tables import LookupTable
+from target_mixpanel.delivery.payload import Payload
 from target_mixpanel.delivery.table_spool import TableSpool
 from target_mixpanel.delivery.table_verdict import judge_table, tables_there_are
 from target_mixpanel.delivery.verdict import (
@@ -30,6 +29,7 @@ from target_mixpanel.errors import (
     SettingsError,
     TargetMixpanelError,
 )
+from target_mixpanel.http.client import Client
 from target_mixpanel.model import ProjectToken, ServiceAccount
 from target_mixpanel.sandbox import Sandbox, SandboxSettings
 from target_mixpanel.sandbox.settings import TABLE_ID

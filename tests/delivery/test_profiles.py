@@ -22,7 +22,7 @@ from target_mixpanel.delivery.batches import Batch, SizeLimit
 from target_mixpanel.delivery.courier import Courier, Reports, RetryPolicy
 from target_mixpanel.delivery.gate import Gate
 from target_mixpanel.delivery.outbox import Outbox
-from target_mixpanel.delivery.routes import engage_route
+from target_mixpanel.delivery.route import engage_route
 from target_mixpanel.delivery.verdict import Answer, NoAnswer
 from target_mixpanel.errors import (
     DeliveryAbandonedError,

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from target_mixpanel.delivery.batches import Batch, BatchBuilder, SizeLimit
-from target_mixpanel.delivery.routes import engage_route, groups_route, import_route
+from target_mixpanel.delivery.route import engage_route, groups_route, import_route
 from target_mixpanel.errors import SettingsError
 from target_mixpanel.model import ProjectToken, Record, Row, Span
 

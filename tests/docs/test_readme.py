@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 from target_mixpanel.sandbox import Sandbox
-from target_mixpanel.settings import parse_settings
-from target_mixpanel.spec_parser import parse_streams
+from target_mixpanel.settings.parse import parse_settings
+from target_mixpanel.specs import parse_streams
 from tests.conftest import COMMAND
 
 REPO = Path(__file__).parents[2]

@@ -6,10 +6,10 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from target_mixpanel import dead_letter
-from target_mixpanel.delivery import client
-from target_mixpanel.loader import Loader
-from target_mixpanel.target import TargetMixpanel
+from target_mixpanel.engine.dead_letters import folder as dead_letter
+from target_mixpanel.engine.engine import Loader
+from target_mixpanel.http import client
+from target_mixpanel.singer.target import TargetMixpanel
 
 POINTS = (
     "before-send",

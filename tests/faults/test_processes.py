@@ -175,7 +175,7 @@ def test_fault_39_a_state_line_is_one_write(command: Command, tmp_path: Path):
         f"        open({str(trace)!r}, 'a').write(f'{{len(data)}}\\n')\n"
         "        return super().write(data)\n"
         "sys.stdout = io.TextIOWrapper(io.BufferedWriter(Raw(1, 'w', closefd=False)))\n"
-        "from target_mixpanel.target import TargetMixpanel\n"
+        "from target_mixpanel.singer.target import TargetMixpanel\n"
         "TargetMixpanel.cli()\n",
     )
     done = subprocess.run(

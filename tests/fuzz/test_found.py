@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from target_mixpanel.config_sources import config_file
 from target_mixpanel.delivery.verdict import Answer, judge
 from target_mixpanel.errors import SettingsError, StreamSchemaError
-from target_mixpanel.reader import SingerBytesReader
-from target_mixpanel.settings import parse_settings
+from target_mixpanel.pipeline.validation import RecordValidator
+from target_mixpanel.settings.parse import parse_settings
+from target_mixpanel.settings.sources import config_file
+from target_mixpanel.singer.reader import SingerBytesReader
 from target_mixpanel.stop import Stop
-from target_mixpanel.validation import RecordValidator
 
 COMMAND = str(Path(sys.executable).with_name("target-mixpanel"))
 CONFIG = {

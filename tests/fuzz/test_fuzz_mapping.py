@@ -6,7 +6,7 @@ import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from target_mixpanel.pipeline import Refused
+from target_mixpanel.pipeline.pipeline import Refused
 from tests.fuzz.budget import fuzzed
 from tests.fuzz.json_values import JSON, ODD_VALUES, SPELLINGS, TEXTS
 from tests.fuzz.targets import check_mapping

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from target_mixpanel import reader
 from target_mixpanel.errors import InputError
-from target_mixpanel.reader import LINE_MAX_BYTES, SingerBytesReader
+from target_mixpanel.singer import reader
+from target_mixpanel.singer.reader import LINE_MAX_BYTES, SingerBytesReader
 from target_mixpanel.stop import Stop
 from tests.fuzz.budget import fuzzed
 from tests.fuzz.json_values import JSON, SPELLINGS

@@ -10,8 +10,8 @@ import pytest
 import requests
 
 from target_mixpanel.errors import listed, printable
-from target_mixpanel.logs import REDACTED, Redactor, forms_of
 from target_mixpanel.model import ProjectToken, ServiceAccount
+from target_mixpanel.redaction import REDACTED, Redactor, forms_of
 
 TOKEN = "canary-9f31ab"
 ODD = 'can"ary \\ é/1'

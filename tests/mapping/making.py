@@ -8,8 +8,8 @@ from target_mixpanel.mapping.events import compile_events
 from target_mixpanel.mapping.lookup_tables import compile_lookup_table
 from target_mixpanel.mapping.paths import taker
 from target_mixpanel.mapping.profiles import compile_profiles
-from target_mixpanel.mapping.shape import StreamShape
-from target_mixpanel.spec_parser import parse_streams
+from target_mixpanel.mapping.stream_schema import StreamShape
+from target_mixpanel.specs import parse_streams
 
 NOW_MS = 1_790_000_000_000
 """2026-09-21T13:33:20Z"""

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from target_mixpanel.errors import SettingsError, StreamSchemaError
-from target_mixpanel.mapping.flaws import UnmappableError
+from target_mixpanel.mapping.refusal import UnmappableError
 from tests.mapping.making import (
     ORDER,
     ORDERS,

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from target_mixpanel.errors import StreamSchemaError
 from target_mixpanel.limits import RESERVED_IDS
-from target_mixpanel.mapping.flaws import UnmappableError
-from target_mixpanel.mapping.identity import id_text
+from target_mixpanel.mapping.insert_id import id_text
 from target_mixpanel.mapping.paths import taker
+from target_mixpanel.mapping.refusal import UnmappableError
 from tests.mapping.making import ORDER, decode, open_columns, plan_of, properties_of, shape_of
 
 IDS = {"distinct_id", "$user_id", "$device_id"}

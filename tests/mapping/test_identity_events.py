@@ -4,7 +4,7 @@ import pytest
 
 from target_mixpanel.errors import StreamSchemaError
 from target_mixpanel.limits import IDENTITY_EVENTS
-from target_mixpanel.mapping.flaws import UnmappableError
+from target_mixpanel.mapping.refusal import UnmappableError
 from tests.mapping.making import (
     ORDER,
     ORDERS,

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from target_mixpanel.errors import StreamSchemaError
-from target_mixpanel.mapping.flaws import UnmappableError
 from target_mixpanel.mapping.lookup_tables import TableRow
+from target_mixpanel.mapping.refusal import UnmappableError
 from tests.mapping.making import open_columns, table_of
 
 TABLE = {

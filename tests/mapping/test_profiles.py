@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from target_mixpanel.errors import SettingsError, StreamSchemaError
 from target_mixpanel.limits import PROFILE_UPDATE_MAX_BYTES
-from target_mixpanel.mapping.flaws import UnmappableError
 from target_mixpanel.mapping.profiles import ProfileUpdate
+from target_mixpanel.mapping.refusal import UnmappableError
+from target_mixpanel.pipeline.validation import update_flaw
 from target_mixpanel.sandbox.profile_store import Profiles
-from target_mixpanel.specs import GroupOperation, UserOperation
-from target_mixpanel.validation import update_flaw
+from target_mixpanel.specs.spec import GroupOperation, UserOperation
 from tests.mapping.making import open_columns, profiles_of
 
 COLUMNS = {

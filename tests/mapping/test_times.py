@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from target_mixpanel.mapping.flaws import UnmappableError
+from target_mixpanel.mapping.refusal import UnmappableError
 from target_mixpanel.mapping.times import parse_iso, refuse_outside_window, time_reader
 from tests.mapping.making import NOW_MS, properties_of, shape_of
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from target_mixpanel.mapping.flaws import UnmappableError
+from target_mixpanel.mapping.refusal import UnmappableError
 from target_mixpanel.mapping.values import converter, hasher
-from target_mixpanel.pipeline import _encode
+from target_mixpanel.pipeline.pipeline import _encode
 from tests.mapping.making import decode
 
 TIME = {"type": ["null", "string"], "format": "date-time"}

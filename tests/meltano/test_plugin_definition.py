@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from target_mixpanel.published_settings import PUBLISHED_SETTINGS
-from target_mixpanel.settings import parse_settings
+from target_mixpanel.settings.parse import parse_settings
+from target_mixpanel.singer.published_settings import PUBLISHED_SETTINGS
 
 REPO = Path(__file__).parents[2]
 PREFIX = "TARGET_MIXPANEL_"

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from target_mixpanel.errors import SettingsError
-from target_mixpanel.hosts import check_url
 from target_mixpanel.model import ProjectToken, ServiceAccount
-from target_mixpanel.settings import FlatSettings, parse_settings
+from target_mixpanel.settings.parse import FlatSettings, parse_settings
+from target_mixpanel.settings.url import check_url
 
 NOW_S = 1_790_000_000.5
 STREAMS = {"orders": {"time": "at", "distinct_id": "user", "properties": "*"}}

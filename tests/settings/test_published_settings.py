@@ -5,9 +5,9 @@ import copy
 import pytest
 from singer_sdk import Target
 
-from target_mixpanel.published_settings import PUBLISHED_SETTINGS
-from target_mixpanel.settings import SECRETS, FlatSettings
-from target_mixpanel.target import TargetMixpanel
+from target_mixpanel.settings.parse import SECRETS, FlatSettings
+from target_mixpanel.singer.published_settings import PUBLISHED_SETTINGS
+from target_mixpanel.singer.target import TargetMixpanel
 
 CONSTRAINTS = {"pattern", "enum", "minLength", "maxLength", "format", "const", "minimum", "maximum"}
 DEFAULTS = dict(zip(FlatSettings.__struct_fields__, FlatSettings.__struct_defaults__, strict=True))

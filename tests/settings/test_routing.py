@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from target_mixpanel.routing import specs_for
+from target_mixpanel.specs.matching import specs_for
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from target_mixpanel.errors import SettingsError
-from target_mixpanel.spec_parser import EVENT_KEYS, parse_streams
-from target_mixpanel.specs import (
+from target_mixpanel.specs import EVENT_KEYS, parse_streams
+from target_mixpanel.specs.spec import (
     AllColumns,
     Column,
     Constant,

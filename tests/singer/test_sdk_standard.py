@@ -15,7 +15,7 @@ from singer_sdk.testing.target_tests import TargetMultipleStateMessages
 from singer_sdk.testing.templates import TargetFileTestTemplate
 
 from target_mixpanel.sandbox import Sandbox
-from target_mixpanel.target import TargetMixpanel
+from target_mixpanel.singer.target import TargetMixpanel
 
 MAPPING: dict[str, Any] = {
     "event": "Loaded",

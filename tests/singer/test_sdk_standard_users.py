@@ -10,7 +10,7 @@ import singer_sdk.testing
 from singer_sdk.testing import get_target_test_class
 
 from target_mixpanel.sandbox import Sandbox
-from target_mixpanel.target import TargetMixpanel
+from target_mixpanel.singer.target import TargetMixpanel
 
 INPUTS = Path(singer_sdk.testing.__file__).with_name("target_test_streams")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from target_mixpanel.target import TargetMixpanel
+from target_mixpanel.singer.target import TargetMixpanel
 from tests.conftest import ORDERS_MAPPING
 
 BENCH = Path(__file__).parents[2] / "bench"

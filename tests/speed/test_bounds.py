@@ -4,11 +4,12 @@ import gc
 
 import pytest
 
-from target_mixpanel import reader, stream
-from target_mixpanel.checkpoints import CheckpointLedger
 from target_mixpanel.delivery.batches import Batch
 from target_mixpanel.delivery.outbox import Outbox
-from target_mixpanel.stream import Stream
+from target_mixpanel.engine import stream
+from target_mixpanel.engine.checkpoints import CheckpointLedger
+from target_mixpanel.engine.stream import Stream
+from target_mixpanel.singer import reader
 from tests.conftest import ORDERS_SCHEMA, order, singer, state
 
 BATCH_ROWS = 50

@@ -11,15 +11,15 @@ from singer_sdk import Sink, Target
 from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.singerlib.encoding import GenericSingerReader
 
-from target_mixpanel import reader
-from target_mixpanel.mapping.shape import StreamShape
-from target_mixpanel.pipeline import StreamPipeline
-from target_mixpanel.sinks import MixpanelSink
-from target_mixpanel.spec_parser import parse_streams
-from target_mixpanel.stream import Stream
-from target_mixpanel.target import TargetMixpanel
-from target_mixpanel.typed_records import TypedRecords
-from target_mixpanel.validation import RecordValidator
+from target_mixpanel.engine.stream import Stream
+from target_mixpanel.mapping.stream_schema import StreamShape
+from target_mixpanel.pipeline.pipeline import StreamPipeline
+from target_mixpanel.pipeline.typed_records import TypedRecords
+from target_mixpanel.pipeline.validation import RecordValidator
+from target_mixpanel.singer import reader
+from target_mixpanel.singer.sinks import MixpanelSink
+from target_mixpanel.singer.target import TargetMixpanel
+from target_mixpanel.specs import parse_streams
 from tests.conftest import ORDERS_MAPPING
 from tests.speed.conftest import with_pattern
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
-from target_mixpanel import fast_path
 from target_mixpanel.errors import TargetMixpanelError
-from target_mixpanel.pipeline import StreamPipeline
+from target_mixpanel.pipeline import fast_path
+from target_mixpanel.pipeline.pipeline import StreamPipeline
 from tests.mapping.making import shape_of, written
 
 NUMBER = {"type": ["number", "null"]}

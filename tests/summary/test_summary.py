@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from target_mixpanel.engine.summary import StreamCounts, Summary, write_report
 from target_mixpanel.errors import RejectionRateError, SettingsError
 from target_mixpanel.model import Flaw
-from target_mixpanel.summary import StreamCounts, Summary, write_report
 
 FLAW = Flaw("map", "missing_time", "created_at")
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, assume, event, example, given, settings
 from hypothesis import strategies as st
 
 from target_mixpanel.errors import StreamSchemaError
-from target_mixpanel.validation import RecordValidator
+from target_mixpanel.pipeline.validation import RecordValidator
 
 decode = msgspec.json.Decoder(float_hook=Decimal).decode
 

@@ -1,0 +1,1 @@
+"""One run, whoever brings the records."""

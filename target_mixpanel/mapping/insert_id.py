@@ -1,0 +1,204 @@
+"""Who did it, and how is a repeat known as such: distinct_id and $insert_id."""
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta, tzinfo
+from decimal import Decimal
+from hashlib import blake2b
+from typing import Any, Final, TypeAlias
+
+from target_mixpanel.errors import StreamSchemaError
+from target_mixpanel.limits import DISTINCT_ID_MAX_CHARS, INSERT_ID_MAX_CHARS, RESERVED_IDS
+from target_mixpanel.mapping.canonical import canonical, encode, number_text
+from target_mixpanel.mapping.paths import (
+    WHOLE_RECORD,
+    ResolvedColumn,
+    Slots,
+    Values,
+    resolve,
+    string_format,
+)
+from target_mixpanel.mapping.refusal import refuse
+from target_mixpanel.mapping.stream_schema import StreamShape
+from target_mixpanel.mapping.times import instant, parse_iso
+from target_mixpanel.specs.spec import EventSpec, KeyColumns, KeyProperties, VerbatimInsertId
+
+InsertIdReader: TypeAlias = Callable[[Values, str], str]
+"""(a record's values, its event's name) → $insert_id."""
+
+RECIPE_VERSION: Final = 1
+"""Part of every hashed $insert_id. A change here makes every repeat a new event: never change the
+recipe below without a new number, nor the number without a release that says so."""
+
+_DIGEST_BYTES: Final = 16
+_VERBATIM: Final = re.compile(rf"[A-Za-z0-9-]{{1,{INSERT_ID_MAX_CHARS}}}")
+_FINER_THAN_MICROSECONDS: Final = re.compile(r"[.,]\d{6}(\d*[1-9])")
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+def id_text(value: Any, field: str) -> str:
+    """
+    Return *value* as the text of a distinct_id; numbers are texts to Mixpanel.
+
+    The empty text is an id, too: that of events without a user.
+    """
+    if type(value) is str:
+        text = value
+    elif type(value) is int:
+        text = str(value)
+    elif type(value) is Decimal or type(value) is float:
+        text = number_text(value)
+        if "E" in text:
+            refuse("invalid_distinct_id", field, "has more than 255 characters", stage="limit")
+    elif value is None:
+        refuse("missing_distinct_id", field, "is null or missing, and the mapping has no default")
+    else:
+        refuse("invalid_distinct_id", field, "is neither a text nor a number")
+    if text.lower() in RESERVED_IDS:
+        refuse("invalid_distinct_id", field, "is an id that Mixpanel refuses", stage="limit")
+    if len(text) > DISTINCT_ID_MAX_CHARS:
+        refuse("invalid_distinct_id", field, "has more than 255 characters", stage="limit")
+    return text
+
+
+def insert_id_reader(spec: EventSpec, shape: StreamShape, slots: Slots) -> InsertIdReader:
+    """
+    Compile how a stream's records get their $insert_id.
+
+    The recipe: BLAKE2b-128, in hex, of the JSON array [version, stream, event, keys], where a key
+    that is a date-time counts as its instant, and a number as its value, however they are spelled.
+
+    Raises:
+        StreamSchemaError: The schema has no such column.
+    """
+    place = f"{spec.place}.insert_id"
+    match spec.insert_id:
+        case VerbatimInsertId(path=path):
+            return _verbatim(resolve(path, shape.schema, place), slots)
+        case KeyColumns(paths=paths):
+            columns = [resolve(path, shape.schema, place) for path in paths]
+            return _hashed(columns, spec, shape, slots)
+        case KeyProperties() if shape.key_properties:
+            return _hashed(_resolve_key(shape, place), spec, shape, slots)
+        case KeyProperties():
+            return _hashed_whole(shape.stream, slots)
+
+
+def _resolve_key(shape: StreamShape, place: str) -> list[ResolvedColumn]:
+    try:
+        return [
+            resolve((name,), shape.schema, f"{place}: key_properties")
+            for name in shape.key_properties
+        ]
+    except StreamSchemaError as error:
+        raise StreamSchemaError(
+            f"{error}; the tap names a key that its own schema lacks, so set insert_id",
+        ) from None
+
+
+def _verbatim(column: ResolvedColumn, slots: Slots) -> InsertIdReader:
+    slot = slots.add(column)
+
+    def read(values: Values, event: str) -> str:  # noqa: ARG001 (one signature for all recipes)
+        value = values[slot]
+        text = str(value) if type(value) is int else value
+        if type(text) is not str or not _VERBATIM.fullmatch(text) or text.lower() in RESERVED_IDS:
+            refuse(
+                "invalid_insert_id",
+                column.name,
+                "is not 1 to 36 of A-Z, a-z, 0-9 and -; write the column as a list to hash it",
+                stage="limit",
+            )
+        return text
+
+    return read
+
+
+def _hashed(
+    columns: Sequence[ResolvedColumn],
+    spec: EventSpec,
+    shape: StreamShape,
+    slots: Slots,
+) -> InsertIdReader:
+    recipe, timezone = _Recipe(shape.stream), spec.timezone
+    readers = [
+        (
+            slots.add(column),
+            column.name,
+            string_format(column.schema, shape.schema) == "date-time",
+        )
+        for column in columns
+    ]
+
+    def read(values: Values, event: str) -> str:
+        keys = []
+        for slot, name, is_time in readers:
+            value = values[slot]
+            kind = type(value)
+            if kind is int:
+                keys.append(value)
+            elif kind is str:
+                keys.append(_canonical_time(value, timezone) if is_time else value)
+            else:
+                keys.append(_canonical_key(value, name, timezone))
+        hashed = recipe.begun(event).copy()
+        hashed.update(encode(keys) + b"]")
+        return hashed.hexdigest()
+
+    return read
+
+
+def _hashed_whole(stream: str, slots: Slots) -> InsertIdReader:
+    recipe, slot = _Recipe(stream), slots.add(WHOLE_RECORD)
+
+    def read(values: Values, event: str) -> str:
+        # The loader's and the tap's bookkeeping differs between runs; the record does not.
+        own = {
+            name: canonical(value)
+            for name, value in values[slot].items()
+            if not name.startswith("_sdc_")
+        }
+        hashed = recipe.begun(event).copy()
+        hashed.update(encode(own) + b"]")
+        return hashed.hexdigest()
+
+    return read
+
+
+class _Recipe:
+    """BLAKE2b of `[version, stream, event, keys]`; what all records share is hashed once."""
+
+    def __init__(self, stream: str) -> None:
+        self._stream = stream
+        self._event: str | None = None
+        self._begun = blake2b(digest_size=_DIGEST_BYTES)
+
+    def begun(self, event: str) -> blake2b:
+        """Return the hash of all that comes before the keys; to be copied."""
+        if event != self._event:
+            self._event = event
+            # Up to where the keys begin: `[1,"orders","Order Placed",`
+            start = encode([RECIPE_VERSION, self._stream, event]).removesuffix(b"]") + b","
+            self._begun = blake2b(start, digest_size=_DIGEST_BYTES)
+        return self._begun
+
+
+def _canonical_key(value: Any, name: str, timezone: tzinfo) -> Any:
+    """Return a key value that is neither int nor text in its one spelling, or refuse it."""
+    if value is None:
+        refuse("null_key", name, "is null or missing, so no $insert_id can be made of it")
+    if isinstance(value, datetime):
+        return {"us": instant(value, timezone) // _MICROSECOND}
+    if isinstance(value, (dict, list)):
+        refuse("invalid_key", name, "is an object or a list, so no $insert_id can be made of it")
+    return canonical(value)
+
+
+def _canonical_time(text: str, timezone: tzinfo) -> Any:
+    """Return a date-time's instant: its spellings are one key, a nanosecond later is another."""
+    moment = parse_iso(text)
+    if moment is None:
+        return text
+    finer = _FINER_THAN_MICROSECONDS.search(text)
+    microseconds = instant(moment, timezone) // _MICROSECOND
+    return {"us": microseconds, "finer": finer.group(1)} if finer else {"us": microseconds}

@@ -1,0 +1,199 @@
+"""
+How do RECORD lines become events fast? Compiled from the same plans as the careful way.
+
+For each stream a type is made that lets only valid records through (`typed_records`), and for each
+of its mappings one Python function, generated as the standard library's dataclasses generate their
+`__init__`: it has no loop over columns and no look-up, which is what the careful way spends most of
+its time on. The source holds names of our own (`column3`, `convert3`) and nothing else; what a tap
+or an operator chose is bound to them as values. Whatever is not as expected is left to the careful
+way, which gives the same rows: a test with random schemas, mappings and records holds the two
+together.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from target_mixpanel.limits import EARLIEST_TIME_MS, FUTURE_TOLERANCE_MS
+from target_mixpanel.mapping.events import Event, EventPlan
+from target_mixpanel.mapping.plans import MappedRecord, Plan
+from target_mixpanel.mapping.refusal import UnmappableError
+from target_mixpanel.mapping.stream_schema import StreamShape
+from target_mixpanel.mapping.values import Converter, decimal_number, is_guaranteed_by_type
+from target_mixpanel.pipeline.typed_records import (
+    TooRichError,
+    TypedRecords,
+    Way,
+    is_plain_number,
+    read_number,
+)
+
+MapRecord: TypeAlias = Callable[[Any, int], MappedRecord]
+"""(decoded record, Mixpanel's time in ms) → as a plan's `map`; or raises one of `CLOSER_LOOK`."""
+
+
+class _CloserLookError(Exception):
+    """The record may be refused; the careful way finds out."""
+
+
+CLOSER_LOOK: Final = (
+    _CloserLookError,
+    AttributeError,  # on the way to a value there is something other than an object
+    RecursionError,
+    UnicodeError,
+    UnmappableError,
+    msgspec.MsgspecError,
+)
+"""What says that a line has to take the careful way."""
+
+
+class FastPath:
+    """The fast way of one stream under one schema."""
+
+    def __init__(self, shape: StreamShape, plans: Sequence[Plan]) -> None:
+        """
+        Compile *plans* against *shape*.
+
+        Raises:
+            TooRichError: There is no fast way.
+        """
+        paths = [slot.column.path for plan in plans for slot in plan.slots]
+        if not all(paths):
+            raise TooRichError  # of a record that is taken whole nothing may be skipped
+        records = TypedRecords(shape, paths)
+        self.decode: Final = records.decode
+        """Line → record; or raises one of `CLOSER_LOOK`."""
+        self.maps: Final[Sequence[tuple[int, MapRecord]]] = [
+            (destination, _compile(plan, records)) for destination, plan in enumerate(plans)
+        ]
+        """One for each plan, with its number."""
+
+
+class _Function:
+    """A function that is being written, and what its names are bound to."""
+
+    def __init__(self, signature: str) -> None:
+        self._lines = [f"def {signature}:"]
+        self._name = signature.partition("(")[0]
+        self._bound: dict[str, Any] = {}
+
+    def add(self, *lines: str) -> None:
+        self._lines += [f"    {line}" for line in lines]
+
+    def bind(self, name: str, value: Any) -> str:
+        self._bound[name] = value
+        return name
+
+    def compiled(self) -> Any:
+        code = compile("\n".join(self._lines), "<fast path>", "exec")
+        exec(code, self._bound)  # noqa: S102 (no name in it is anybody else's)
+        return self._bound[self._name]
+
+
+def _compile(plan: Plan, records: TypedRecords) -> MapRecord:
+    if isinstance(plan, EventPlan):
+        return _compile_events(plan, records)
+    function = _Function("map_record(record, now_ms)")
+    values = [
+        _add_value(function, slot, records.way(each.column.path))
+        for slot, each in enumerate(plan.slots)
+    ]
+    function.add(f"return {function.bind('map_values', plan.map)}([{', '.join(values)}])")
+    map_record: MapRecord = function.compiled()
+    return map_record
+
+
+def _compile_events(plan: EventPlan, records: TypedRecords) -> MapRecord:
+    function = _Function("map_record(record, now_ms)")
+    for name in (
+        *("fetch_time", "identify", "name_event"),
+        *("read_insert_id", "read_ip", "read_time"),
+    ):
+        function.bind(name, getattr(plan, name))
+    function.bind("CloserLookError", _CloserLookError)
+    function.bind("Event", Event)
+    function.bind("name", plan.event_name)
+    ways = [records.way(slot.column.path) for slot in plan.slots]
+    own = [_add_value(function, slot, ways[slot]) for slot in range(plan.first_property)]
+    ids = [f"id{number}" for number in range(len(plan.id_names))]
+    function.add(
+        f"values = [{', '.join(own)}]",
+    )
+    if plan.event_name is None:
+        function.add(
+            "name = name_event(values)",
+            "if type(name) is not str or not name or name.isspace(): raise CloserLookError",
+        )
+    function.add(
+        "time = fetch_time(values)",
+        "if time is None: raise CloserLookError",
+        "time_ms = read_time(time, now_ms)",
+        f"if not {EARLIEST_TIME_MS} <= time_ms <= now_ms + {FUTURE_TOLERANCE_MS}:"
+        " raise CloserLookError",
+        "insert_id = read_insert_id(values, name)",
+        f"{', '.join(ids)}, = identify(values)",
+    )
+    ip = [] if plan.read_ip is None else ["read_ip(values)"]
+    conversions = {slot: (convert, default) for slot, convert, default in plan.conversions}
+    columns = [
+        _add_column(function, slot, ways[slot], *conversions.get(slot, (None, None)))
+        for slot in range(plan.first_property, len(ways))
+    ]
+    constants = [function.bind(f"constant{n}", value) for n, value in enumerate(plan.constants)]
+    properties = ["time_ms", "insert_id", *ids, *ip, *constants, *columns]
+    function.bind("make_event", plan.assembler.event)
+    function.bind("make_properties", plan.assembler.properties)
+    function.add(f"content = make_event(name, make_properties({', '.join(properties)}))")
+    function.add("return Event(name, time_ms, insert_id, content)")
+    map_record: MapRecord = function.compiled()
+    return map_record
+
+
+def _add_value(function: _Function, slot: int, way: Way) -> str:
+    """Write what gets a slot's value from `record`; return the name it has then."""
+    name = f"column{slot}"
+    if way.keys:
+        function.add(f"{name} = {function.bind(f'get{slot}', way.get)}(record)")
+        return name
+    here = "record"
+    for attribute in way.attributes:
+        is_sure = "" if here == "record" else f" if {here} is not None else None"
+        function.add(f"{name} = {here}.{attribute}{is_sure}")
+        here = name
+    if way.is_number:
+        is_nullable = way.is_nullable
+        read = function.bind(f"read{slot}", lambda json: read_number(json, is_nullable=is_nullable))
+        function.add(f"{name} = {read}({name})")
+    return name
+
+
+def _add_column(
+    function: _Function,
+    slot: int,
+    way: Way,
+    convert: Converter | None,
+    default: Any,
+) -> str:
+    """Write what gets a property's value from `record`; return the name it has then."""
+    if way.is_number and convert is decimal_number:
+        name = _add_value(function, slot, Way(way.attributes, way.keys, is_number=False))
+        function.bind("is_plain_number", is_plain_number)
+        read = function.bind(f"read{slot}", _number_reader(is_nullable=way.is_nullable))
+        function.add(f"if {name} is None or not is_plain_number({name}): {name} = {read}({name})")
+    else:
+        name = _add_value(function, slot, way)
+        if convert is not None and not is_guaranteed_by_type(convert):
+            converter = function.bind(f"convert{slot}", convert)
+            function.add(f"if {name} is not None: {name} = {converter}({name})")
+    if default is not None:
+        function.add(f"if {name} is None: {name} = {function.bind(f'default{slot}', default)}")
+    return name
+
+
+def _number_reader(*, is_nullable: bool) -> Callable[[Any], Any]:
+    def read(json: Any) -> Any:
+        value = read_number(json, is_nullable=is_nullable)
+        return None if value is None else decimal_number(value)
+
+    return read

@@ -1,0 +1,208 @@
+"""What becomes of a record: rows, a rejection, or nothing because it is filtered?"""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias
+
+import msgspec
+
+from target_mixpanel.mapping.events import Event
+from target_mixpanel.mapping.lookup_tables import LookupTablePlan, TableRow
+from target_mixpanel.mapping.paths import taker
+from target_mixpanel.mapping.plans import MappedRecord, Plan, compile_plan
+from target_mixpanel.mapping.profiles import ProfileUpdate
+from target_mixpanel.mapping.refusal import UnmappableError
+from target_mixpanel.mapping.stream_schema import StreamShape
+from target_mixpanel.model import Flaw, JsonObject
+from target_mixpanel.pipeline.fast_path import CLOSER_LOOK, FastPath
+from target_mixpanel.pipeline.typed_records import TooRichError
+from target_mixpanel.pipeline.validation import RecordValidator, row_flaw, update_flaw
+from target_mixpanel.specs.spec import StreamSpec
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+class Mapped(msgspec.Struct, frozen=True, gc=False):
+    """One row that a record becomes."""
+
+    destination: int
+    """Which of the stream's mappings made it."""
+    body: bytes
+    """UTF-8 JSON without line end; of a lookup table its CSV line."""
+    key: str
+    """What Mixpanel knows it by: an event's $insert_id, a profile's id, a table's key."""
+    is_repeatable: bool = True
+    """As a row's."""
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """The record will never be accepted."""
+
+    flaw: Flaw
+    insert_id: str | None = None
+
+
+Outcome: TypeAlias = list[Mapped] | Refused
+"""Rows for every destination, none where the record is filtered; or one refusal for them all: a
+record goes out whole or not at all."""
+
+
+class TimeWindow(msgspec.Struct, frozen=True):
+    """Events in [since, until) are loaded, the others are filtered. In ms since the epoch."""
+
+    since_ms: int | None = None
+    until_ms: int | None = None
+
+    def holds(self, time_ms: int) -> bool:
+        if self.since_ms is not None and time_ms < self.since_ms:
+            return False
+        return self.until_ms is None or time_ms < self.until_ms
+
+
+class StreamPipeline:
+    """A stream's mappings, compiled; shared by every door."""
+
+    def __init__(
+        self,
+        specs: Sequence[StreamSpec],
+        shape: StreamShape,
+        window: TimeWindow | None = None,
+        *,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        """
+        Compile *specs* against *shape*.
+
+        Args:
+            specs: The stream's mappings, one for each destination.
+            shape: The stream's schema and key.
+            window: Which events to load.
+            now_ms: Mixpanel's time, in ms since the epoch; tells what lies in the future. Asked
+                for each record.
+
+        Raises:
+            StreamSchemaError: The mappings and the schema do not fit.
+        """
+        validator = RecordValidator(shape.schema, shape.stream)
+        self._validator = validator if shape.is_schema_enforced else None
+        self._window = None if window in {None, TimeWindow()} else window
+        plans = [compile_plan(spec, shape) for spec in specs]
+        self.headers: Final = [
+            plan.header if isinstance(plan, LookupTablePlan) else None for plan in plans
+        ]
+        """For each destination that is a lookup table, its CSV's first line."""
+        self._plans = [(plan, taker(plan.slots)) for plan in plans]
+        self._fast_path = _fast_path(shape, plans)
+        self._key_properties = shape.key_properties
+        self._now_ms = now_ms
+        self.is_ahead = False
+        """Whether a row's time lay ahead of the clock, by less than Mixpanel refuses."""
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Columns that a "*" does not take though nobody excluded them."""
+        return tuple(dict.fromkeys(name for plan, *_ in self._plans for name in plan.left_out))
+
+    @property
+    def has_fast_path(self) -> bool:
+        """Whether there is a fast way for lines."""
+        return self._fast_path is not None
+
+    def run_line(self, line: bytes) -> list[Mapped] | None:
+        """
+        Return the rows of the record on *line*, a RECORD message, the fast way.
+
+        None: `run` has to look at the record; nothing is known of it yet.
+        """
+        fast_path = self._fast_path
+        if fast_path is None:
+            return None
+        rows: list[Mapped] = []
+        now_ms = self._now_ms()
+        try:
+            record = fast_path.decode(line)
+            for destination, map_record in fast_path.maps:
+                row = self._row(destination, map_record(record, now_ms), now_ms)
+                if row is not None:
+                    rows.append(row)
+        except CLOSER_LOOK:
+            return None
+        return rows
+
+    def run(self, record: JsonObject) -> Outcome:
+        """Return what becomes of *record*."""
+        for name in self._key_properties:
+            if name not in record:
+                return Refused(Flaw("validate", "missing_key", name, "is a key property"))
+        if self._validator is not None:
+            flaw = self._validator.flaw(record)
+            if flaw is not None:
+                return Refused(flaw)
+        rows: list[Mapped] = []
+        now_ms = self._now_ms()
+        for destination, (plan, take) in enumerate(self._plans):
+            mapped: MappedRecord = None
+            try:
+                mapped = plan.map(take(record), now_ms)
+                row = self._row(destination, mapped, now_ms)
+            except UnmappableError as error:
+                return Refused(error.flaw, error.insert_id or _insert_id(mapped))
+            except UnicodeEncodeError:
+                flaw = Flaw("map", "lone_surrogate", detail="holds half a character")
+                return Refused(flaw, _insert_id(mapped))
+            except RecursionError:
+                flaw = Flaw("limit", "too_deep", detail="nests too deeply")
+                return Refused(flaw, _insert_id(mapped))
+            if row is not None:
+                rows.append(row)
+        return rows
+
+    def _row(self, destination: int, mapped: MappedRecord, now_ms: int) -> Mapped | None:
+        """
+        Return the row of a mapped record; None if it is filtered.
+
+        Raises:
+            UnmappableError: Mixpanel would refuse it.
+            UnicodeEncodeError: It holds half a character.
+            RecursionError: It nests too deeply.
+        """
+        if type(mapped) is Event:  # the common one first, and a class pattern costs more
+            return self._event_row(destination, mapped, now_ms)
+        match mapped:
+            case ProfileUpdate(profile_id=profile_id, operation=operation, update=update):
+                body = _encode(update)
+                flaw = update_flaw(body)
+                if flaw is not None:
+                    raise UnmappableError(flaw)
+                return Mapped(destination, body, profile_id, operation not in _NOT_REPEATABLE)
+            case TableRow(key=key, line=line):
+                return Mapped(destination, line, key)
+            case None | Event():
+                return None
+
+    def _event_row(self, destination: int, event: Event, now_ms: int) -> Mapped | None:
+        time_ms = event.time_ms
+        if self._window is not None and not self._window.holds(time_ms):
+            return None
+        if time_ms > now_ms:
+            self.is_ahead = True
+        body = _encode(event.content)
+        flaw = row_flaw(event.name, body)
+        if flaw is not None:
+            raise UnmappableError(flaw, event.insert_id)
+        return Mapped(destination, body, event.insert_id)
+
+
+_NOT_REPEATABLE: Final = frozenset({"add", "append"})
+"""Operations that do more when they are applied twice."""
+
+
+def _insert_id(mapped: MappedRecord) -> str | None:
+    return mapped.insert_id if isinstance(mapped, Event) else None
+
+
+def _fast_path(shape: StreamShape, plans: Sequence[Plan]) -> FastPath | None:
+    try:
+        return FastPath(shape, plans)
+    except TooRichError:
+        return None

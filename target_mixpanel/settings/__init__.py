@@ -1,0 +1,1 @@
+"""What an operator set, parsed and checked once."""

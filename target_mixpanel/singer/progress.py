@@ -1,0 +1,97 @@
+"""How far is it? One live line for whoever watches a terminal."""
+
+import logging
+import sys
+import time
+from contextlib import AbstractContextManager, nullcontext
+from types import TracebackType
+from typing import Final, Protocol, Self, TextIO
+
+from target_mixpanel.engine.summary import Summary
+
+_REFRESH_S: Final = 0.2
+
+
+class Progress(Protocol):
+    """Something that shows counts as they change."""
+
+    def update(self) -> None:
+        """Show the counts as they are now, if it is time to."""
+
+
+class NoProgress:
+    """Show nothing: nobody watches."""
+
+    def update(self) -> None:
+        """Do nothing."""
+
+
+def progress_line(summary: Summary) -> AbstractContextManager[Progress]:
+    """Return a live line on stderr; on anything but a terminal, or without `rich`, nothing."""
+    if not sys.stderr.isatty():
+        return nullcontext(NoProgress())
+    try:
+        import rich  # noqa: F401, PLC0415 (an extra, and slow to import)
+    except ImportError:
+        return nullcontext(NoProgress())
+    return RichProgress(summary)
+
+
+class RichProgress:
+    """The live line."""
+
+    def __init__(self, summary: Summary) -> None:
+        from rich.console import Console  # noqa: PLC0415 (as above)
+        from rich.live import Live  # noqa: PLC0415
+
+        self._stderr = sys.stderr
+        self._summary = summary
+        self._started_at = time.monotonic()
+        self._shown_at = 0.0
+        self._live = Live(
+            console=Console(stderr=True, highlight=False),
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=False,
+        )
+
+    def update(self) -> None:
+        now = time.monotonic()
+        if now - self._shown_at < _REFRESH_S:
+            return
+        from rich.text import Text  # noqa: PLC0415
+
+        self._shown_at = now
+        streams = self._summary.streams()
+        accepted = sum(counts.accepted for counts in streams)
+        read = sum(counts.read for counts in streams)
+        rejected = sum(counts.rejections for counts in streams)
+        seconds = max(now - self._started_at, 0.001)
+        self._live.update(
+            Text(
+                f"read {read:,}  accepted {accepted:,}  rejected {rejected:,}  "
+                f"{accepted / seconds:,.0f} events/s  {seconds:,.0f} s",
+            ),
+            refresh=True,
+        )
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        # rich has put its own in place of stderr; through it, log lines go above the live one.
+        _move_log_handlers(self._stderr, sys.stderr)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        _move_log_handlers(sys.stderr, self._stderr)
+        self._live.stop()
+
+
+def _move_log_handlers(old: TextIO, new: TextIO) -> None:
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.StreamHandler) and handler.stream is old:
+            handler.setStream(new)

@@ -1,0 +1,316 @@
+"""Which Singer messages do the bytes of the input hold? Errors show no content."""
+
+import hashlib
+import io
+import json
+import logging
+import select
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import IO, Any, Final, TypeAlias
+
+import msgspec
+from singer_sdk.singerlib.encoding import GenericSingerReader
+
+from target_mixpanel.errors import InputError, printable
+from target_mixpanel.model import Flaw, JsonObject
+from target_mixpanel.pipeline.json_numbers import decimal_number
+from target_mixpanel.stop import Stop
+
+logger = logging.getLogger("target-mixpanel")
+
+LINE_MAX_BYTES: Final = 16 * 1024 * 1024
+"""A longer line is no record of anything. Decoded, a line may take thirty times its size, so
+without a cap one line could take all memory."""
+
+_BLOCK_BYTES: Final = 1024 * 1024
+_RECORD_KEY: Final = b'"record"'
+_LANES_KEPT: Final = 20_000
+"""Some taps put a time before the record, so that no two lines begin alike."""
+
+_BEGINNING_MAX_BYTES: Final = 400
+_UTF8_BOM: Final = b"\xef\xbb\xbf"
+_NUMBER_MAX_DIGITS: Final = 4_000
+
+
+class Message(msgspec.Struct, gc=False):
+    """A line of the input, whatever its type; a part that its type does not have is None."""
+
+    type: str
+    stream: str | None = None
+    record: JsonObject | None = None
+    schema: JsonObject | None = None
+    key_properties: Any = None
+    version: Any = None
+    time_extracted: Any = None
+    value: msgspec.Raw = msgspec.Raw(b"")
+    """A STATE's value, as it came: nothing of it is lost on its way."""
+    dead_letter: Any = None
+    line: bytes = b""
+    flaw: Flaw | None = None
+    """Why a record that could be read is not JSON; its *record* is empty."""
+
+
+Callbacks: TypeAlias = dict[str, Callable[[Any], None]]
+
+Lane: TypeAlias = Callable[[bytes], bool]
+"""Takes a RECORD line of one stream undecoded, or says that it has to be decoded after all."""
+
+
+_decode: Final = msgspec.json.Decoder(Message, float_hook=decimal_number).decode
+
+
+class SingerBytesReader(GenericSingerReader[bytes]):
+    """
+    Read messages from a descriptor, in strict UTF-8, and call back for each.
+
+    While the input says nothing it wakes up for `on_idle`, and it ends early when asked to stop.
+    """
+
+    def __init__(
+        self,
+        stop: Stop,
+        on_idle: Callable[[], float | None],
+        on_unknown: Callable[[str], None],
+        on_input: Callable[[], None] = lambda: None,
+    ) -> None:
+        """
+        Args:
+            stop: Ends the reading between two messages.
+            on_idle: Called before each wait for input; returns after how many seconds it wants
+                to be called again at the latest.
+            on_unknown: Called with the type of each message that nobody knows.
+            on_input: Called when input has come, before its messages are taken.
+        """
+        super().__init__()
+        self._stop = stop
+        self._on_idle = on_idle
+        self._on_input = on_input
+        self._on_unknown = on_unknown
+        self.lanes: dict[bytes, Lane] = {}
+        """Who takes lines that begin so. A beginning is only a guess: a lane may say no."""
+        self._line_number = 0
+        self._is_cut_off = False
+        self._may_be_cut_off = False
+
+    @property
+    def default_input(self) -> IO[bytes]:
+        return sys.stdin.buffer
+
+    def process_lines(
+        self,
+        file_input: IO[bytes] | None,
+        callbacks: Callbacks,
+    ) -> Counter[str]:
+        """
+        Read to the end of the input, or until asked to stop.
+
+        Raises:
+            InputError: A line is no Singer message.
+        """
+        stats: Counter[str] = Counter()
+        records = 0
+        stop, lanes = self._stop, self.lanes
+        for lines in self._lines(file_input or self.default_input):
+            for line in lines:
+                self._line_number += 1
+                lane = lanes.get(line[: line.find(_RECORD_KEY)])
+                if lane is not None and lane(line):
+                    records += 1
+                else:
+                    self._read(line, callbacks, stats)
+                if stop.signal_number is not None:
+                    break
+            if stop.signal_number is not None:
+                break
+        stats["RECORD"] += records
+        return stats
+
+    def _read(self, line: bytes, callbacks: Callbacks, stats: Counter[str]) -> None:
+        """Decode any line, and call back for it."""
+        try:
+            message: Message | None = _decode(line)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            message = self._reread(line)
+        if message is None:
+            return
+        message.line = line
+        callback = callbacks.get(message.type)
+        if callback is None:
+            self._on_unknown(message.type)
+            return
+        callback(message)
+        stats[message.type] += 1
+
+    def learn(self, line: bytes, lane: Lane) -> None:
+        """Let *lane* take lines that begin as *line* does, up to its record, from now on."""
+        beginning = line[: line.find(_RECORD_KEY)]
+        if len(self.lanes) < _LANES_KEPT and len(beginning) <= _BEGINNING_MAX_BYTES:
+            self.lanes[beginning] = lane
+
+    def deserialize_json(self, line: bytes) -> dict[str, Any]:
+        """Decode one message; the SDK's interface asks for it, the loop above does not."""
+        return msgspec.structs.asdict(_decode(line))
+
+    def place(self) -> str:
+        """Return what a message calls the current line."""
+        return f"line {self._line_number:,}"
+
+    def _reread(self, line: bytes) -> Message | None:
+        """
+        Look again, slowly, at a line that is no JSON to a strict reader.
+
+        A RECORD whose values JSON does not know (NaN, half a character, a number with thousands of
+        digits) can be told and set aside. Anything else could be a SCHEMA or a STATE: it ends the
+        run.
+        """
+        if self._line_number == 1 and line.startswith(_UTF8_BOM):
+            line = line.removeprefix(_UTF8_BOM)
+            if line.strip():
+                return self._strict_or_reread(line)
+        if not line.strip():
+            return None
+        flaws: list[str] = []
+        try:
+            message = _lenient(line, flaws)
+        except (ValueError, RecursionError) as error:
+            if self._is_cut_off and self._may_be_cut_off:
+                logger.warning(
+                    "%s: is cut off; it was never confirmed, so the run that wrote it ended there "
+                    "and its STATE does not cover it",
+                    self.place(),
+                )
+                return None
+            raise self._malformed(line, error) from None
+        if not isinstance(message, dict):
+            raise self._malformed(line, None)
+        return self._with_flaw(message, line, flaws)
+
+    def _strict_or_reread(self, line: bytes) -> Message | None:
+        try:
+            return _decode(line)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return self._reread(line)
+
+    def _with_flaw(self, message: JsonObject, line: bytes, flaws: list[str]) -> Message:
+        kind, stream = message.get("type"), message.get("stream")
+        if not isinstance(kind, str):
+            raise InputError(f'{self.place()}: has no "type"; {_identified(line)}')
+        if kind == "RECORD" and isinstance(stream, str) and isinstance(message.get("record"), dict):
+            reason = flaws[0] if flaws else "lone_surrogate"
+            return Message(type=kind, stream=stream, record={}, flaw=Flaw("parse", reason))
+        raise InputError(
+            f"{self.place()}: is a {printable(kind, max_chars=40)} message of the wrong shape; "
+            f"{_identified(line)}",
+        )
+
+    def _malformed(self, line: bytes, error: Exception | None) -> InputError:
+        match error:
+            case UnicodeDecodeError():
+                problem = "is not UTF-8"
+            case RecursionError():
+                problem = "nests too deeply"
+            case _:
+                problem = "is not a JSON object"
+        return InputError(
+            f"{self.place()}: {problem}; {_identified(line)}; look at what the tap writes to "
+            "stdout there",
+        )
+
+    def allow_cut_off_end(self) -> None:
+        """Take the input for a dead-letter file, whose last line may have been cut by a crash."""
+        self._may_be_cut_off = True
+
+    def _lines(self, source: IO[Any]) -> Iterator[Sequence[bytes]]:
+        """
+        Yield the lines of *source* without their line feeds, as many at a time as are there.
+
+        The last one is a line even without a line feed.
+        """
+        parts: list[bytes] = []
+        size = 0
+        for block in _blocks(source, self._stop, self._on_idle):
+            self._on_input()
+            head, found, rest = block.partition(b"\n")
+            parts.append(head)
+            size += len(head)
+            if size > LINE_MAX_BYTES:
+                raise InputError(
+                    f"line {self._line_number + 1:,}: has more than {LINE_MAX_BYTES:,} bytes; look "
+                    "at what the tap writes there",
+                )
+            if not found:
+                continue
+            lines = rest.split(b"\n")
+            last = lines.pop()
+            lines.insert(0, b"".join(parts))
+            parts = [last]
+            size = len(last)
+            yield lines
+        # Asked to stop, the reader leaves a line that is still arriving to the next run.
+        if size and not self._stop.is_requested:
+            self._is_cut_off = True
+            yield [b"".join(parts)]
+
+
+def _lenient(line: bytes, flaws: list[str]) -> Any:
+    """Decode *line* as Python's json does, noting what strict JSON lacks."""
+
+    def constant(_: str) -> None:
+        flaws.append("not_a_number")
+
+    def integer(digits: str) -> int:
+        if len(digits) > _NUMBER_MAX_DIGITS:
+            flaws.append("too_large_number")
+            return 0
+        return int(digits)
+
+    def number(text: str) -> float:
+        try:
+            Decimal(text)
+        except InvalidOperation:
+            flaws.append("too_large_number")
+        return 0.0
+
+    return json.loads(
+        line.decode(),
+        parse_constant=constant,
+        parse_float=number,
+        parse_int=integer,
+    )
+
+
+def _identified(line: bytes) -> str:
+    """Say which line it is without showing it."""
+    return f"{len(line):,} bytes, sha256 {hashlib.sha256(line).hexdigest()[:12]}"
+
+
+def _blocks(
+    source: IO[Any],
+    stop: Stop,
+    on_idle: Callable[[], float | None],
+) -> Iterator[bytes]:
+    """Yield what *source* has as it comes, until its end or a request to stop."""
+    try:
+        descriptor = source.fileno()
+    except (AttributeError, io.UnsupportedOperation):
+        for line in source:
+            on_idle()
+            yield line if isinstance(line, bytes) else line.encode()
+        return
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN | select.POLLHUP)
+    poll.register(stop.fileno(), select.POLLIN)
+    binary = getattr(source, "buffer", source)
+    raw = getattr(binary, "raw", binary)
+    while not stop.is_requested:
+        due_s = on_idle()
+        ready = poll.poll(None if due_s is None else max(due_s, 0.0) * 1_000 + 1)
+        if all(which != descriptor for which, _ in ready):
+            continue
+        block = raw.read(_BLOCK_BYTES)
+        if not block:
+            return
+        yield block

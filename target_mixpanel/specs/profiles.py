@@ -1,0 +1,167 @@
+"""How does a mapping say that records update user or group profiles?"""
+
+from collections.abc import Mapping
+from typing import Final, get_args
+
+import msgspec
+
+from target_mixpanel.errors import SettingsError
+from target_mixpanel.limits import NAME_MAX_CHARS, PARTS_OF_AN_UPDATE
+from target_mixpanel.specs.keys import refuse_unknown_keys
+from target_mixpanel.specs.properties import parse_properties, refuse_names
+from target_mixpanel.specs.sources import parse_needed, parse_shown
+from target_mixpanel.specs.spec import (
+    Column,
+    GroupOperation,
+    GroupSpec,
+    NamedProperties,
+    ProfileProperties,
+    PropertyNames,
+    UserOperation,
+    UserSpec,
+)
+from target_mixpanel.specs.times import parse_timezone
+from target_mixpanel.specs.users import parse_identity
+from target_mixpanel.specs.written import Raw, as_text, is_list, kind_of, one_of
+
+_USER_OPERATIONS: Final[tuple[UserOperation, ...]] = get_args(UserOperation)
+_GROUP_OPERATIONS: Final[tuple[GroupOperation, ...]] = get_args(GroupOperation)
+
+_NO_PROPERTY: Final = (
+    "is part of an update or set by Mixpanel alone; give the property another name"
+)
+_REFUSED_NAMES: Final[Mapping[str, str]] = {
+    **dict.fromkeys(PARTS_OF_AN_UPDATE, _NO_PROPERTY),
+    **dict.fromkeys(
+        ("token", "$token"), "is a credential and never comes from a record; leave it out"
+    ),
+}
+_REFUSED_OF_USERS: Final[Mapping[str, str]] = {
+    **_REFUSED_NAMES,
+    "$distinct_id": "is set by the mapping's distinct_id; give the property another name",
+    "$ip": "is set by the mapping's ip; give the property another name",
+}
+_REFUSED_OF_GROUPS: Final[Mapping[str, str]] = {
+    **_REFUSED_NAMES,
+    "$group_key": "is set by the mapping's group_key; give the property another name",
+    "$group_id": "is set by the mapping's group_id; give the property another name",
+}
+
+
+def parse_users(raw: Raw, place: str) -> UserSpec:
+    """
+    Return a mapping of type `users`.
+
+    Raises:
+        SettingsError: Something in it is not understood.
+    """
+    refuse_unknown_keys(raw, "users", place)
+    identity = parse_identity(raw, place)
+    operation = one_of(raw.get("operation", "set"), _USER_OPERATIONS, f"{place}.operation")
+    if operation == "delete" and "ip" in raw:
+        raise SettingsError(f"{place}.ip: means nothing with operation delete; leave it out")
+    return UserSpec(
+        place=place,
+        identity=identity,
+        operation=operation,
+        properties=_parse_properties(raw, operation, _REFUSED_OF_USERS, place),
+        timezone=parse_timezone(raw, place),
+        delete_when=_parse_delete_when(raw, place),
+        ip=parse_shown(raw["ip"], f"{place}.ip") if "ip" in raw else None,
+    )
+
+
+def parse_groups(raw: Raw, place: str) -> GroupSpec:
+    """
+    Return a mapping of type `groups`.
+
+    Raises:
+        SettingsError: Something in it is not understood.
+    """
+    refuse_unknown_keys(raw, "groups", place)
+    for key, what in (("group_key", "property of your events"), ("group_id", "column")):
+        if key not in raw:
+            raise SettingsError(
+                f"{place}.{key}: is missing; name the {what} that holds the group's id"
+            )
+    group_key = as_text(raw["group_key"], f"{place}.group_key")
+    if len(group_key) > NAME_MAX_CHARS:
+        raise SettingsError(f"{place}.group_key: has more than {NAME_MAX_CHARS} characters")
+    operation = _parse_group_operation(raw, place)
+    return GroupSpec(
+        place=place,
+        group_key=group_key,
+        group_id=parse_needed(raw["group_id"], f"{place}.group_id"),
+        operation=operation,
+        properties=_parse_properties(raw, operation, _REFUSED_OF_GROUPS, place),
+        timezone=parse_timezone(raw, place),
+        delete_when=_parse_delete_when(raw, place),
+    )
+
+
+def _parse_group_operation(raw: Raw, place: str) -> GroupOperation:
+    operation = raw.get("operation", "set")
+    if operation in ("add", "append"):
+        raise SettingsError(
+            f"{place}.operation: {operation} is for user profiles only, says Mixpanel's page on "
+            "profiles; write the whole value with set, or a list with union",
+        )
+    return one_of(operation, _GROUP_OPERATIONS, f"{place}.operation")
+
+
+def _parse_properties(
+    raw: Raw, operation: UserOperation, refused: Mapping[str, str], place: str
+) -> ProfileProperties:
+    here = f"{place}.properties"
+    match operation:
+        case "delete":
+            for key in ("properties", "exclude"):
+                if key in raw:
+                    raise SettingsError(
+                        f"{place}.{key}: means nothing with operation delete, which removes the "
+                        "whole profile; leave it out",
+                    )
+            return PropertyNames()
+        case "unset":
+            if "exclude" in raw:
+                raise SettingsError(f"{place}.exclude: means nothing with operation unset")
+            return PropertyNames(_parse_names(raw.get("properties"), refused, here))
+        case _:
+            properties = parse_properties(raw, place, refused)
+    if isinstance(properties, NamedProperties):
+        if not properties.sources:
+            raise SettingsError(
+                f"{here}: is empty, so no record would say anything; name a property, or write "
+                "operation: delete",
+            )
+        for name, source in properties.sources:
+            if operation == "add" and isinstance(source, Column) and source.is_hashed:
+                raise SettingsError(
+                    f'{here}: "{name}" is hashed, and operation add takes numbers only'
+                )
+    return properties
+
+
+def _parse_names(raw: object, refused: Mapping[str, str], place: str) -> tuple[str, ...]:
+    if not is_list(raw) or not raw or not all(isinstance(name, str) for name in raw):
+        raise SettingsError(
+            f"{place}: expected the list of properties to unset, by their names in Mixpanel, got "
+            f"{'another list' if is_list(raw) else kind_of(raw)}",
+        )
+    refuse_names(raw, refused, place)
+    if any(len(name) > NAME_MAX_CHARS for name in raw):
+        raise SettingsError(f"{place}: a name has more than {NAME_MAX_CHARS} characters")
+    return tuple(raw)
+
+
+def _parse_delete_when(raw: Raw, place: str) -> Column | None:
+    here = f"{place}.delete_when"
+    if "delete_when" not in raw:
+        return None
+    source = parse_shown(raw["delete_when"], here)
+    if not isinstance(source, Column) or source.default is not msgspec.UNSET:
+        raise SettingsError(
+            f"{here}: expected a column name alone; a value or default would delete profiles of "
+            "records that do not ask for it",
+        )
+    return source
