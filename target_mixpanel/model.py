@@ -58,18 +58,14 @@ class Rejection(msgspec.Struct, frozen=True):
     insert_id: str | None = None
 
 
-class ProjectToken(msgspec.Struct, frozen=True):
-    """The credential that names a project; it is all that /import needs."""
+class Mapped(msgspec.Struct, frozen=True, gc=False):
+    """One row that a record becomes."""
 
-    token: str
-
-
-class ServiceAccount(msgspec.Struct, frozen=True):
-    """The credential of an Owner or Admin; it needs the project's id beside it."""
-
-    username: str
-    secret: str
-    project_id: str
-
-
-Credentials: TypeAlias = ProjectToken | ServiceAccount
+    destination: int
+    """Which of the stream's mappings made it."""
+    body: bytes
+    """UTF-8 JSON without line end; of a lookup table its CSV line."""
+    key: str
+    """What Mixpanel knows it by: an event's $insert_id, a profile's id, a table's key."""
+    is_repeatable: bool = True
+    """As a row's."""

@@ -1,17 +1,20 @@
 """What may a log line not show? Secrets, in whatever form they come."""
 
-import base64
-import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
-from urllib.parse import quote
-
-from target_mixpanel.model import Credentials, ServiceAccount
 
 REDACTED: Final = "[redacted]"
 _SHORTEST_SECRET_CHARS: Final = 4
 """A shorter one would blacken half of every line, and is none."""
+
+
+_SHORT: Final = 3
+"""A value of so few characters may stand in a server's words by chance."""
+
+_PROBE: Final = _SHORT + 1
+
+_HIDDEN: Final = "…"
 
 
 class Redactor(logging.Filter):
@@ -51,17 +54,42 @@ class Redactor(logging.Filter):
         return text
 
 
-def forms_of(secrets: Iterable[str], credentials: Credentials) -> Iterable[str]:
-    """Yield each secret as it is, quoted, in a URL, and as Basic authentication has it."""
-    for secret in secrets:
-        yield secret
-        yield repr(secret)[1:-1]
-        yield json.dumps(secret)[1:-1]
-        yield quote(secret, safe="")
-        yield _basic(f"{secret}:")
-    if isinstance(credentials, ServiceAccount):
-        yield _basic(f"{credentials.username}:{credentials.secret}")
+def without_values(texts: Sequence[str], values: Iterable[str]) -> list[str]:
+    """
+    Return a server's *texts* with all that is part of any of *values* hidden.
+
+    Values may overlap, and the last one of a text that was cut may be cut with it.
+    """
+    wholes = [text.removesuffix(_HIDDEN) for text in texts]
+    masks = [bytearray(len(whole)) for whole in wholes]
+    for value in values:
+        if len(value) > _SHORT:
+            for whole, mask in zip(wholes, masks, strict=True):
+                _hide(whole, mask, value)
+    return [
+        _shown(whole, mask) + text[len(whole) :]
+        for text, whole, mask in zip(texts, wholes, masks, strict=True)
+    ]
 
 
-def _basic(pair: str) -> str:
-    return base64.b64encode(pair.encode("latin-1", "replace")).decode()
+def _hide(text: str, mask: bytearray, value: str) -> None:
+    probe = value[:_PROBE]
+    start = text.find(probe)
+    while start >= 0:
+        # As much of it as there is room for: it may be cut where the text is.
+        part = value[: len(text) - start]
+        if text.startswith(part, start):
+            mask[start : start + len(part)] = b"\1" * len(part)
+        start = text.find(probe, start + 1)
+
+
+def _shown(text: str, mask: bytearray) -> str:
+    if not any(mask):
+        return text
+    shown: list[str] = []
+    for char, is_hidden in zip(text, mask, strict=True):
+        if not is_hidden:
+            shown.append(char)
+        elif not shown or shown[-1] != _HIDDEN:
+            shown.append(_HIDDEN)
+    return "".join(shown)

@@ -2,8 +2,8 @@
 
 import re
 import threading
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -105,3 +105,25 @@ class BatchBuilder:
         self._bytes = self._route.frame_bytes
         self.due_at = None
         return batch
+
+
+Submit: TypeAlias = Callable[[Batch], None]
+"""Hands a batch over; returns when there is room for it."""
+
+
+def send(builder: BatchBuilder, submit: Submit) -> None:
+    """Send the rows that wait for company, if there are any."""
+    batch = builder.take()
+    if batch is not None:
+        submit(batch)
+
+
+def send_due(builders: Iterable[BatchBuilder], now: float, submit: Submit) -> list[float]:
+    """Send the batches that are old enough; return how long each of the others has."""
+    waits: list[float] = []
+    for builder in builders:
+        if builder.due_at is not None and builder.due_at <= now:
+            send(builder, submit)
+        if builder.due_at is not None:
+            waits.append(builder.due_at - now)
+    return waits

@@ -11,13 +11,21 @@ import tenacity
 
 from target_mixpanel.delivery.batches import Batch, SizeLimit
 from target_mixpanel.delivery.gate import Gate
-from target_mixpanel.delivery.payload import Body, Payload
-from target_mixpanel.delivery.quotes import is_documented, value_texts, without_values
+from target_mixpanel.delivery.payload import Payload
+from target_mixpanel.delivery.quotes import (
+    _without_content,
+    _without_rows,
+)
+from target_mixpanel.delivery.repeats import (
+    _LEAST_JITTER_SHARE,
+    _UNDECIDED,
+    RetryPolicy,
+    _ambiguity,
+    _may_double,
+    _verdict_of,
+)
 from target_mixpanel.delivery.table_verdict import tables_there_are
 from target_mixpanel.delivery.verdict import (
-    BAD_REQUEST,
-    OK,
-    Answer,
     BlamesNobody,
     Delivered,
     DoesNotAddUp,
@@ -25,12 +33,10 @@ from target_mixpanel.delivery.verdict import (
     NoSuchTable,
     Refused,
     RefusedRow,
-    Reply,
     TableRefused,
     TooLarge,
     TryAgain,
     Verdict,
-    json_object,
 )
 from target_mixpanel.errors import (
     CredentialsError,
@@ -40,7 +46,8 @@ from target_mixpanel.errors import (
     UnaccountedRowsError,
     printable,
 )
-from target_mixpanel.http.endpoint import Endpoint
+from target_mixpanel.http.endpoint import Body, Endpoint
+from target_mixpanel.http.replies import Answer, Reply
 from target_mixpanel.model import Flaw, Rejection, Row
 from target_mixpanel.stop import Stop
 
@@ -49,23 +56,12 @@ logger = logging.getLogger("target-mixpanel.delivery")
 _TRIES_AT_A_SUM: Final = 2
 """A reply whose numbers do not add up is asked for once more, then believed to be broken."""
 
-_LEAST_JITTER_SHARE: Final = 0.2
-
 
 class Transport(Protocol):
     """Whatever carries a request's body and brings back the reply."""
 
     def send(self, endpoint: Endpoint, body: Body) -> Reply:
         """Send *body* once."""
-
-
-class RetryPolicy(msgspec.Struct, frozen=True):
-    """When to send again. Mixpanel's advice: 2 s doubling to 60 s, plus 1 to 5 s of jitter."""
-
-    initial_s: float = 2.0
-    max_s: float = 60.0
-    jitter_s: float = 5.0
-    max_elapsed_s: float = 900.0
 
 
 class Reports(msgspec.Struct, frozen=True):
@@ -287,71 +283,6 @@ class Courier:
         )
 
 
-def _without_rows(reply: Reply, part: Batch) -> Reply:
-    """
-    Return *reply* less what its error repeats of the rows: it may go into a log line.
-
-    Where single rows are blamed (200, 400) that is done row by row, when it is known which.
-    """
-    if not isinstance(reply, Answer) or reply.status in {OK, BAD_REQUEST}:
-        return reply
-    body = json_object(reply.body) or {}
-    error = body.get("error")
-    if not isinstance(error, str) or is_documented(error):
-        return reply
-    [shown] = without_values([error], part.route.texts(part.rows))
-    return msgspec.structs.replace(reply, body=msgspec.json.encode({**body, "error": shown}))
-
-
-_UNDECIDED: Final = (TryAgain, DoesNotAddUp)
-
-
-def _may_double(part: Batch, verdict: Verdict) -> bool:
-    """Say whether to send *part* again could apply a row twice that must not be."""
-    return _ambiguity(verdict) is not None and not all(row.is_repeatable for row in part.rows)
-
-
-def _ambiguity(verdict: Verdict) -> str | None:
-    """
-    Return why rows may have been applied of which the verdict is not that they were.
-
-    In our words: a server's could repeat any of the rows.
-    """
-    match verdict:
-        case TryAgain(is_ambiguous=True):
-            return "no usable reply"
-        case BlamesNobody(is_ambiguous=True):
-            return "some of its request's updates were refused"
-        case DoesNotAddUp():
-            return "the reply's count contradicts what was sent"
-        case TryAgain() | BlamesNobody():
-            return None
-        case Delivered() | Refused() | TooLarge() | TableRefused() | NoSuchTable() | Hopeless():
-            return None
-        case unknown:
-            assert_never(unknown)
-
-
-def _verdict_of(state: tenacity.RetryCallState) -> Verdict:
-    if state.outcome is None:
-        raise RuntimeError("asked for a verdict before the first attempt")
-    verdict: Verdict = state.outcome.result()
-    return verdict
-
-
 def _rejection(row: Row, refused: RefusedRow) -> Rejection:
     reason = _without_content(refused.reason, row)
     return Rejection(row.record, Flaw("refused", reason, refused.field), row.insert_id or None)
-
-
-def _without_content(words: str, row: Row) -> str:
-    """Return a server's words about *row* less what they repeat of it: they go into the log."""
-    try:
-        row_values = msgspec.json.decode(row.body)
-    except msgspec.DecodeError:
-        return words  # not JSON: that is what Mixpanel says, too
-    texts = set(value_texts(row_values))
-    # The words are fit for a log line already; what is hidden in them must be spelled like them.
-    spelled = {printable(text, max_chars=len(text)) for text in texts}
-    [shown] = without_values([words], texts | spelled)
-    return shown

@@ -1,15 +1,21 @@
 """How is a lookup table replaced?"""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
+from urllib.parse import quote
 
+from target_mixpanel.credentials import Credentials, ServiceAccount
 from target_mixpanel.delivery.batches import Batch
 from target_mixpanel.delivery.payload import Payload
 from target_mixpanel.delivery.table_verdict import Table, judge_table, table_texts
-from target_mixpanel.delivery.verdict import Reply, Verdict
+from target_mixpanel.delivery.verdict import Verdict
 from target_mixpanel.errors import SettingsError
-from target_mixpanel.http.endpoint import Endpoint, table_endpoint, tables_endpoint
-from target_mixpanel.model import Credentials, Row, ServiceAccount
+from target_mixpanel.http.endpoint import Endpoint, headers_of
+from target_mixpanel.http.replies import Reply
+from target_mixpanel.model import Row
+
+
+TABLES_PATH: Final = "/lookup-tables"
 
 
 class LookupTable:
@@ -83,3 +89,43 @@ class TableRoute:
 
     def texts(self, rows: Sequence[Row]) -> Iterable[str]:  # noqa: ARG002
         return table_texts(self._payload)
+
+
+def table_endpoint(
+    base_url: str,
+    account: ServiceAccount,
+    table_id: str,
+    secrets: Iterable[str] = (),
+) -> Endpoint:
+    """
+    Return where a gzipped CSV replaces a lookup table.
+
+    https://developer.mixpanel.com/reference/replace-lookup-table
+    """
+    path = f"{TABLES_PATH}/{quote(table_id, safe='')}"
+    return Endpoint(
+        url=f"{base_url}{path}?project_id={account.project_id}",
+        auth=(account.username, account.secret),
+        secrets=tuple(secrets),
+        headers=headers_of("text/csv", is_gzip=True),
+        method="PUT",
+    )
+
+
+def tables_endpoint(
+    base_url: str,
+    account: ServiceAccount,
+    secrets: Iterable[str] = (),
+) -> Endpoint:
+    """
+    Return where the lookup tables are listed.
+
+    https://developer.mixpanel.com/reference/list-lookup-tables
+    """
+    return Endpoint(
+        url=f"{base_url}{TABLES_PATH}?project_id={account.project_id}",
+        auth=(account.username, account.secret),
+        secrets=tuple(secrets),
+        headers=headers_of(None),
+        method="GET",
+    )

@@ -1,19 +1,16 @@
 """What of a server's words may be shown? Not what they repeat of the rows it was sent."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import msgspec
 
+from target_mixpanel.delivery.batches import Batch
+from target_mixpanel.errors import printable
+from target_mixpanel.http.replies import BAD_REQUEST, OK, Answer, Reply, json_object
 from target_mixpanel.model import Row
-
-_SHORT: Final = 3
-"""A value of so few characters may stand in a server's words by chance."""
-
-_PROBE: Final = _SHORT + 1
-_HIDDEN: Final = "…"
-
+from target_mixpanel.redaction import without_values
 
 _DOCUMENTED: Final = re.compile(
     r"Project exceeded rate limits\. Please retry the request with exponential backoff\."
@@ -37,47 +34,6 @@ def row_texts(rows: Iterable[Row]) -> Iterator[str]:
             yield row.body.decode("utf-8", "replace")
 
 
-def without_values(texts: Sequence[str], values: Iterable[str]) -> list[str]:
-    """
-    Return a server's *texts* with all that is part of any of *values* hidden.
-
-    Values may overlap, and the last one of a text that was cut may be cut with it.
-    """
-    wholes = [text.removesuffix(_HIDDEN) for text in texts]
-    masks = [bytearray(len(whole)) for whole in wholes]
-    for value in values:
-        if len(value) > _SHORT:
-            for whole, mask in zip(wholes, masks, strict=True):
-                _hide(whole, mask, value)
-    return [
-        _shown(whole, mask) + text[len(whole) :]
-        for text, whole, mask in zip(texts, wholes, masks, strict=True)
-    ]
-
-
-def _hide(text: str, mask: bytearray, value: str) -> None:
-    probe = value[:_PROBE]
-    start = text.find(probe)
-    while start >= 0:
-        # As much of it as there is room for: it may be cut where the text is.
-        part = value[: len(text) - start]
-        if text.startswith(part, start):
-            mask[start : start + len(part)] = b"\1" * len(part)
-        start = text.find(probe, start + 1)
-
-
-def _shown(text: str, mask: bytearray) -> str:
-    if not any(mask):
-        return text
-    shown: list[str] = []
-    for char, is_hidden in zip(text, mask, strict=True):
-        if not is_hidden:
-            shown.append(char)
-        elif not shown or shown[-1] != _HIDDEN:
-            shown.append(_HIDDEN)
-    return "".join(shown)
-
-
 def value_texts(value: object) -> Iterator[str]:
     """Yield every value in a decoded row as text."""
     match value:
@@ -91,3 +47,32 @@ def value_texts(value: object) -> Iterator[str]:
             yield str(value)
         case _:
             pass  # null shows nothing
+
+
+def _without_rows(reply: Reply, part: Batch) -> Reply:
+    """
+    Return *reply* less what its error repeats of the rows: it may go into a log line.
+
+    Where single rows are blamed (200, 400) that is done row by row, when it is known which.
+    """
+    if not isinstance(reply, Answer) or reply.status in {OK, BAD_REQUEST}:
+        return reply
+    body = json_object(reply.body) or {}
+    error = body.get("error")
+    if not isinstance(error, str) or is_documented(error):
+        return reply
+    [shown] = without_values([error], part.route.texts(part.rows))
+    return msgspec.structs.replace(reply, body=msgspec.json.encode({**body, "error": shown}))
+
+
+def _without_content(words: str, row: Row) -> str:
+    """Return a server's words about *row* less what they repeat of it: they go into the log."""
+    try:
+        row_values = msgspec.json.decode(row.body)
+    except msgspec.DecodeError:
+        return words  # not JSON: that is what Mixpanel says, too
+    texts = set(value_texts(row_values))
+    # The words are fit for a log line already; what is hidden in them must be spelled like them.
+    spelled = {printable(text, max_chars=len(text)) for text in texts}
+    [shown] = without_values([words], texts | spelled)
+    return shown

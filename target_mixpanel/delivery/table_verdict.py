@@ -8,27 +8,29 @@ from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO, Final
 
 from target_mixpanel.delivery.payload import Payload
-from target_mixpanel.delivery.quotes import without_values
 from target_mixpanel.delivery.verdict import (
+    Delivered,
+    NoSuchTable,
+    OwnVerdicts,
+    TableRefused,
+    TryAgain,
+    Verdict,
+    judge_by_status,
+)
+from target_mixpanel.errors import printable
+from target_mixpanel.http.endpoint import Endpoint
+from target_mixpanel.http.replies import (
     BAD_REQUEST,
     OK,
     TOO_LARGE,
     TOO_MANY,
     Answer,
-    Delivered,
-    NoSuchTable,
-    OwnVerdicts,
     Reply,
-    TableRefused,
-    TryAgain,
-    Verdict,
     json_object,
-    judge_by_status,
     said,
 )
-from target_mixpanel.errors import printable
-from target_mixpanel.http.endpoint import Endpoint
 from target_mixpanel.limits import LOOKUP_TABLE_MAX_BYTES, LOOKUP_TABLE_MAX_CALLS
+from target_mixpanel.redaction import without_values
 
 _NOT_FOUND: Final = 404
 _ROWS_SHOWN: Final = 3

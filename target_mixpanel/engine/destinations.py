@@ -1,39 +1,21 @@
 """Where do a stream's rows go: into batches of its own, a profile's lane, or a lookup table?"""
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Final, Protocol, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import Final
 
-from target_mixpanel.delivery.batches import Batch, BatchBuilder, SizeLimit
+from target_mixpanel.delivery.batches import BatchBuilder, SizeLimit, Submit, send, send_due
+from target_mixpanel.delivery.events import import_route
 from target_mixpanel.delivery.lookup_tables import LookupTable
-from target_mixpanel.delivery.route import (
-    ProfileRoute,
-    Route,
-    engage_route,
-    groups_route,
-    import_route,
-)
+from target_mixpanel.delivery.profiles import ProfileRoute, engage_route, groups_route
+from target_mixpanel.delivery.route import Route
 from target_mixpanel.engine.checkpoints import CheckpointLedger
 from target_mixpanel.engine.lookup_tables import TableDestination
+from target_mixpanel.engine.segment import Destination
 from target_mixpanel.errors import SettingsError, StreamSchemaError
 from target_mixpanel.http.endpoint import Endpoint
-from target_mixpanel.model import Record, Row
-from target_mixpanel.pipeline.pipeline import Mapped
+from target_mixpanel.model import Mapped, Record, Row
 from target_mixpanel.settings.parse import Settings
 from target_mixpanel.specs.spec import EventSpec, GroupSpec, LookupTableSpec, StreamSpec, UserSpec
-
-Submit: TypeAlias = Callable[[Batch], None]
-"""Hands a batch over; returns when there is room for it."""
-
-
-class Destination(Protocol):
-    """Takes the rows that one of a stream's mappings makes."""
-
-    def add(self, mapped: Mapped, record: Record) -> None:
-        """Take *record*'s row."""
-
-    @property
-    def builders(self) -> Sequence[BatchBuilder]:
-        """What collects rows for this stream alone, and is sent when its SCHEMA changes."""
 
 
 class OwnBatches:
@@ -212,21 +194,3 @@ class Destinations:
             max_age_s=self._settings.batch_wait_limit_seconds,
             clock=self._clock,
         )
-
-
-def send(builder: BatchBuilder, submit: Submit) -> None:
-    """Send the rows that wait for company, if there are any."""
-    batch = builder.take()
-    if batch is not None:
-        submit(batch)
-
-
-def send_due(builders: Iterable[BatchBuilder], now: float, submit: Submit) -> list[float]:
-    """Send the batches that are old enough; return how long each of the others has."""
-    waits: list[float] = []
-    for builder in builders:
-        if builder.due_at is not None and builder.due_at <= now:
-            send(builder, submit)
-        if builder.due_at is not None:
-            waits.append(builder.due_at - now)
-    return waits

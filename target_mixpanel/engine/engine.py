@@ -5,26 +5,29 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from operator import attrgetter
 from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import Final, Self
 
 from target_mixpanel.delivery.batches import Batch, SizeLimit
-from target_mixpanel.delivery.courier import Courier, Reports, RetryPolicy, Transport
+from target_mixpanel.delivery.courier import Courier, Reports
 from target_mixpanel.delivery.gate import Gate
 from target_mixpanel.delivery.outbox import Outbox
+from target_mixpanel.delivery.repeats import RetryPolicy
+from target_mixpanel.delivery.senders import OpenTransport
 from target_mixpanel.delivery.server_clock import ServerClock
 from target_mixpanel.engine.checkpoints import CheckpointLedger
 from target_mixpanel.engine.dead_letters.folder import DeadLetters
-from target_mixpanel.engine.destinations import Destination, Destinations
+from target_mixpanel.engine.destinations import Destinations
 from target_mixpanel.engine.lookup_tables import TableDestination
+from target_mixpanel.engine.report import check_report
+from target_mixpanel.engine.segment import Destination
 from target_mixpanel.engine.stream import Epoch, Stream
-from target_mixpanel.engine.summary import StreamCounts, Summary, check_report
+from target_mixpanel.engine.summary import StreamCounts, Summary
 from target_mixpanel.errors import StreamSchemaError, printable
 from target_mixpanel.http.client import Client
-from target_mixpanel.http.endpoint import Endpoint
 from target_mixpanel.model import JsonObject, Record, Rejection
 from target_mixpanel.settings.parse import Settings
 from target_mixpanel.specs.spec import StreamSpec
@@ -35,18 +38,6 @@ _kind_of: Final = attrgetter("source", "is_rejected", "waits_for_table")
 
 MAX_STREAMS: Final = 10_000
 """Each keeps a compiled mapping and a batch; a tap that names more has lost its way."""
-
-
-class OpenTransport(Protocol):
-    """What makes a transport: the HTTP client, or a scripted one."""
-
-    def __call__(
-        self,
-        endpoints: Sequence[Endpoint],
-        *,
-        timeout_s: float,
-    ) -> AbstractContextManager[Transport]:
-        """Return the transport of one sender to *endpoints*, which are of one host."""
 
 
 class Loader:

@@ -7,8 +7,7 @@ from target_mixpanel.delivery.lookup_tables import LookupTable
 from target_mixpanel.delivery.table_spool import TableSpool
 from target_mixpanel.engine.checkpoints import CheckpointLedger
 from target_mixpanel.errors import LookupTableError, StreamSchemaError, printable
-from target_mixpanel.model import Record, Span
-from target_mixpanel.pipeline.pipeline import Mapped
+from target_mixpanel.model import Mapped, Record, Span
 
 
 class TableDestination:

@@ -6,9 +6,9 @@ from typing import Final, Protocol
 
 import msgspec
 
-from target_mixpanel.delivery.batches import Batch, BatchBuilder
+from target_mixpanel.delivery.batches import Batch, BatchBuilder, send, send_due
 from target_mixpanel.engine.checkpoints import CheckpointLedger
-from target_mixpanel.engine.destinations import Destination, send, send_due
+from target_mixpanel.engine.segment import Destination
 from target_mixpanel.engine.summary import StreamCounts
 from target_mixpanel.errors import (
     MissingKeyError,
@@ -18,8 +18,8 @@ from target_mixpanel.errors import (
     printable,
 )
 from target_mixpanel.mapping.stream_schema import StreamShape
-from target_mixpanel.model import Flaw, JsonObject, Record, Rejection, Span
-from target_mixpanel.pipeline.pipeline import Mapped, Refused, StreamPipeline, TimeWindow
+from target_mixpanel.model import Flaw, JsonObject, Mapped, Record, Rejection, Span
+from target_mixpanel.pipeline.pipeline import Refused, StreamPipeline, TimeWindow
 from target_mixpanel.settings.parse import Settings
 from target_mixpanel.specs.matching import specs_for
 from target_mixpanel.specs.spec import StreamSpec

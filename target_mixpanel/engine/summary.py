@@ -1,17 +1,15 @@
 """What became of every record, stream by stream?"""
 
-import os
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
-from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 
-from target_mixpanel.errors import RejectionRateError, SettingsError, printable
+from target_mixpanel.engine.report import _REASONS_SHOWN, Verdict
+from target_mixpanel.errors import RejectionRateError, printable
 from target_mixpanel.model import Flaw
 
 RATE_CHECKED_FROM_RECORDS: Final = 1_000
@@ -20,12 +18,9 @@ RATE_CHECKED_FROM_RECORDS: Final = 1_000
 RATE_CHECKED_AT_END_FROM_REJECTIONS: Final = 10
 """At the end a small stream is judged, too, unless so few were rejected that chance explains it."""
 
-_REASONS_SHOWN: Final = 5
 
 _KINDS_TOLD_APART: Final = 100
 """Of rejections, in a stream: a server's words may differ each time, and memory must not grow."""
-
-Verdict = Literal["complete", "failed", "stopped"]
 
 
 class Refusals(msgspec.Struct, frozen=True):
@@ -225,35 +220,3 @@ class Summary:
             )
             lines.append(f"  ignored messages: {kinds}")
         return "\n".join(lines)
-
-
-def check_report(path: Path) -> None:
-    """
-    See before the run that its report can be written.
-
-    Raises:
-        SettingsError: There is no such folder, or it cannot be written to.
-    """
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise SettingsError(
-            f"report_path: {printable(str(path.parent))} is no folder that can be written to",
-        )
-
-
-def write_report(report: dict[str, Any], path: Path) -> None:
-    """
-    Write *report* to *path*, whole or not at all.
-
-    Raises:
-        SettingsError: The file cannot be written.
-    """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        partial.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
-        partial.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
-        raise SettingsError(
-            f"report_path: {printable(str(path))} cannot be written ({error.strerror})",
-        ) from None

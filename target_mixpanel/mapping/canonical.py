@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
+from target_mixpanel.limits import DISTINCT_ID_MAX_CHARS, RESERVED_IDS
 from target_mixpanel.mapping.refusal import refuse
 
 _EXACT: Final = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
@@ -64,3 +65,28 @@ def _normal(value: Decimal | float) -> Decimal:
     if not number.is_finite():
         refuse("not_a_number", detail="is NaN or infinite")
     return _EXACT.normalize(number) if number else Decimal(0)
+
+
+def id_text(value: Any, field: str) -> str:
+    """
+    Return *value* as the text of a distinct_id; numbers are texts to Mixpanel.
+
+    The empty text is an id, too: that of events without a user.
+    """
+    if type(value) is str:
+        text = value
+    elif type(value) is int:
+        text = str(value)
+    elif type(value) is Decimal or type(value) is float:
+        text = number_text(value)
+        if "E" in text:
+            refuse("invalid_distinct_id", field, "has more than 255 characters", stage="limit")
+    elif value is None:
+        refuse("missing_distinct_id", field, "is null or missing, and the mapping has no default")
+    else:
+        refuse("invalid_distinct_id", field, "is neither a text nor a number")
+    if text.lower() in RESERVED_IDS:
+        refuse("invalid_distinct_id", field, "is an id that Mixpanel refuses", stage="limit")
+    if len(text) > DISTINCT_ID_MAX_CHARS:
+        refuse("invalid_distinct_id", field, "has more than 255 characters", stage="limit")
+    return text

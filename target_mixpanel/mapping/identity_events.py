@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from target_mixpanel.errors import StreamSchemaError
 from target_mixpanel.limits import IDENTITY_EVENTS
-from target_mixpanel.mapping.insert_id import id_text
+from target_mixpanel.mapping.canonical import id_text
 from target_mixpanel.mapping.paths import Slots, Values
 from target_mixpanel.mapping.refusal import refuse
 from target_mixpanel.mapping.sources import Fetch, fetch, source_name

@@ -3,21 +3,14 @@
 import re
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, tzinfo
-from decimal import Decimal
 from hashlib import blake2b
 from typing import Any, Final, TypeAlias
 
 from target_mixpanel.errors import StreamSchemaError
-from target_mixpanel.limits import DISTINCT_ID_MAX_CHARS, INSERT_ID_MAX_CHARS, RESERVED_IDS
-from target_mixpanel.mapping.canonical import canonical, encode, number_text
-from target_mixpanel.mapping.paths import (
-    WHOLE_RECORD,
-    ResolvedColumn,
-    Slots,
-    Values,
-    resolve,
-    string_format,
-)
+from target_mixpanel.limits import INSERT_ID_MAX_CHARS, RESERVED_IDS
+from target_mixpanel.mapping.canonical import canonical, encode
+from target_mixpanel.mapping.json_schema import string_format
+from target_mixpanel.mapping.paths import WHOLE_RECORD, ResolvedColumn, Slots, Values, resolve
 from target_mixpanel.mapping.refusal import refuse
 from target_mixpanel.mapping.stream_schema import StreamShape
 from target_mixpanel.mapping.times import instant, parse_iso
@@ -34,31 +27,6 @@ _DIGEST_BYTES: Final = 16
 _VERBATIM: Final = re.compile(rf"[A-Za-z0-9-]{{1,{INSERT_ID_MAX_CHARS}}}")
 _FINER_THAN_MICROSECONDS: Final = re.compile(r"[.,]\d{6}(\d*[1-9])")
 _MICROSECOND: Final = timedelta(microseconds=1)
-
-
-def id_text(value: Any, field: str) -> str:
-    """
-    Return *value* as the text of a distinct_id; numbers are texts to Mixpanel.
-
-    The empty text is an id, too: that of events without a user.
-    """
-    if type(value) is str:
-        text = value
-    elif type(value) is int:
-        text = str(value)
-    elif type(value) is Decimal or type(value) is float:
-        text = number_text(value)
-        if "E" in text:
-            refuse("invalid_distinct_id", field, "has more than 255 characters", stage="limit")
-    elif value is None:
-        refuse("missing_distinct_id", field, "is null or missing, and the mapping has no default")
-    else:
-        refuse("invalid_distinct_id", field, "is neither a text nor a number")
-    if text.lower() in RESERVED_IDS:
-        refuse("invalid_distinct_id", field, "is an id that Mixpanel refuses", stage="limit")
-    if len(text) > DISTINCT_ID_MAX_CHARS:
-        refuse("invalid_distinct_id", field, "has more than 255 characters", stage="limit")
-    return text
 
 
 def insert_id_reader(spec: EventSpec, shape: StreamShape, slots: Slots) -> InsertIdReader:

@@ -10,14 +10,8 @@ import msgspec
 
 from target_mixpanel.errors import StreamSchemaError, listed, printable
 from target_mixpanel.mapping.canonical import scalar_text
-from target_mixpanel.mapping.paths import (
-    ResolvedColumn,
-    Slot,
-    Slots,
-    Values,
-    resolve,
-    string_format,
-)
+from target_mixpanel.mapping.json_schema import string_format
+from target_mixpanel.mapping.paths import ResolvedColumn, Slot, Slots, Values, resolve
 from target_mixpanel.mapping.properties import (
     Conversion,
     PropertyRules,

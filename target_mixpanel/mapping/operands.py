@@ -10,7 +10,8 @@ import msgspec
 
 from target_mixpanel.errors import StreamSchemaError, listed, printable
 from target_mixpanel.limits import PROFILE_VALUE_MAX_BYTES
-from target_mixpanel.mapping.paths import ResolvedColumn, certain_types
+from target_mixpanel.mapping.json_schema import certain_types
+from target_mixpanel.mapping.paths import ResolvedColumn
 from target_mixpanel.mapping.properties import column_converter
 from target_mixpanel.mapping.refusal import refuse
 from target_mixpanel.mapping.sources import column_hasher

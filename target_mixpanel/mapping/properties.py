@@ -6,16 +6,22 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from target_mixpanel.errors import StreamSchemaError, printable
+from target_mixpanel.errors import StreamSchemaError, listed, printable
 from target_mixpanel.limits import MAX_ARRAY_ITEMS, NAME_MAX_CHARS
+from target_mixpanel.mapping.json_schema import alternatives, types
 from target_mixpanel.mapping.paths import ResolvedColumn, resolve
 from target_mixpanel.mapping.refusal import UnmappableError
-from target_mixpanel.mapping.sources import choose_columns, top_level_columns
 from target_mixpanel.mapping.stream_schema import StreamShape
 from target_mixpanel.mapping.values import Converter, converter
+from target_mixpanel.model import JsonObject
 from target_mixpanel.specs.spec import AllColumns, Column, NamedProperties, Properties, Source
 
 NamedSource: TypeAlias = tuple[str, Source]
+
+
+_ANY_VALUE: Final = converter({}, {}, UTC, "value", is_schema_enforced=False)
+
+_CONTAINERS: Final = frozenset({"array", "object"})
 
 
 class PropertyRules(msgspec.Struct, frozen=True):
@@ -25,9 +31,6 @@ class PropertyRules(msgspec.Struct, frozen=True):
     """How many; None: no number is known."""
     reserved: frozenset[str]
     """Names that "*" does not take."""
-
-
-_ANY_VALUE: Final = converter({}, {}, UTC, "value", is_schema_enforced=False)
 
 
 def property_sources(
@@ -148,3 +151,64 @@ def constant_value(value: Any, place: str, convert: Converter | None = None) -> 
         return value if convert is None else convert(value)
     except UnmappableError as error:
         raise StreamSchemaError(f"{place}: {error.flaw.detail}") from None
+
+
+def choose_columns(
+    shape: StreamShape,
+    exclude: frozenset[str],
+    consumed: frozenset[str],
+    place: str,
+    reserved: frozenset[str],
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """
+    Return the columns that "*" takes, and those it leaves out though nobody said so.
+
+    It takes scalars, lists of scalars, dates, and columns without a type; it leaves out objects,
+    lists of objects, and names with a meaning of their own to Mixpanel: *reserved* ones, and those
+    that begin with `$` or `mp_`.
+
+    Raises:
+        StreamSchemaError: *exclude* names a column that the schema does not have.
+    """
+    columns = shape.schema.get("properties") or {}
+    unknown = sorted(exclude - columns.keys())
+    if unknown:
+        raise StreamSchemaError(
+            f"{place}: {listed(unknown)} is not in the stream's schema; it has "
+            f"{listed(sorted(columns))}",
+        )
+    candidates = [name for name in columns if name not in exclude | consumed]
+    if not shape.takes_metadata:
+        candidates = [name for name in candidates if not name.startswith("_sdc_")]
+    taken = tuple(
+        name
+        for name in candidates
+        if not _is_reserved(name, reserved) and _is_scalar_or_list(columns[name], shape.schema)
+    )
+    return taken, tuple(name for name in candidates if name not in taken)
+
+
+def top_level_columns(sources: Iterable[Source | None]) -> frozenset[str]:
+    """Return the columns that *sources* read whole."""
+    return frozenset(
+        source.path if isinstance(source.path, str) else source.path[0]
+        for source in sources
+        if isinstance(source, Column) and (isinstance(source.path, str) or len(source.path) == 1)
+    )
+
+
+def _is_reserved(name: str, reserved: frozenset[str]) -> bool:
+    return not name or name.startswith(("$", "mp_")) or name in reserved
+
+
+def _is_scalar_or_list(column: JsonObject, root: JsonObject) -> bool:
+    for here in alternatives(column, root):
+        kind = here.get("type") or ()
+        if "properties" in here or "object" in ([kind] if isinstance(kind, str) else kind):
+            return False
+        for keyword in ("items", "prefixItems"):
+            items = here.get(keyword)
+            for item in items if isinstance(items, list) else [items]:
+                if isinstance(item, dict) and types(item, root) & _CONTAINERS:
+                    return False
+    return True

@@ -17,7 +17,7 @@ from target_mixpanel.limits import (
     MAX_SIGNIFICANT_DIGITS,
 )
 from target_mixpanel.mapping.canonical import plain_text
-from target_mixpanel.mapping.paths import certain_types, string_format
+from target_mixpanel.mapping.json_schema import certain_types, string_format
 from target_mixpanel.mapping.refusal import refuse
 from target_mixpanel.mapping.times import parse_iso
 from target_mixpanel.model import JsonObject

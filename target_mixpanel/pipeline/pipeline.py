@@ -13,26 +13,13 @@ from target_mixpanel.mapping.plans import MappedRecord, Plan, compile_plan
 from target_mixpanel.mapping.profiles import ProfileUpdate
 from target_mixpanel.mapping.refusal import UnmappableError
 from target_mixpanel.mapping.stream_schema import StreamShape
-from target_mixpanel.model import Flaw, JsonObject
+from target_mixpanel.model import Flaw, JsonObject, Mapped
 from target_mixpanel.pipeline.fast_path import CLOSER_LOOK, FastPath
 from target_mixpanel.pipeline.typed_records import TooRichError
 from target_mixpanel.pipeline.validation import RecordValidator, row_flaw, update_flaw
 from target_mixpanel.specs.spec import StreamSpec
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
-
-
-class Mapped(msgspec.Struct, frozen=True, gc=False):
-    """One row that a record becomes."""
-
-    destination: int
-    """Which of the stream's mappings made it."""
-    body: bytes
-    """UTF-8 JSON without line end; of a lookup table its CSV line."""
-    key: str
-    """What Mixpanel knows it by: an event's $insert_id, a profile's id, a table's key."""
-    is_repeatable: bool = True
-    """As a row's."""
 
 
 class Refused(msgspec.Struct, frozen=True):

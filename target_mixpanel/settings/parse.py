@@ -6,42 +6,21 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 
+from target_mixpanel.credentials import Credentials
 from target_mixpanel.errors import SettingsError, printable
-from target_mixpanel.limits import IMPORT_MAX_BYTES, IMPORT_MAX_EVENTS
-from target_mixpanel.model import Credentials, ProjectToken, ServiceAccount
+from target_mixpanel.settings.credentials import _CREDENTIALS, _credentials
+from target_mixpanel.settings.fields import REGION_URLS, SECRETS, FlatSettings
 from target_mixpanel.settings.url import check_url
 from target_mixpanel.specs import parse_streams, unknown_key_hint
 from target_mixpanel.specs.spec import (
     Column,
-    EventSpec,
-    GroupSpec,
-    LookupTableSpec,
-    NamedProperties,
-    Source,
     StreamSpec,
-    UserSpec,
+    _sources,
 )
-
-REGION_URLS: Final = {
-    "us": "https://api.mixpanel.com",
-    "eu": "https://api-eu.mixpanel.com",
-    "in": "https://api-in.mixpanel.com",
-}
-"""https://docs.mixpanel.com/docs/privacy/eu-residency and in-residency."""
-
-_CREDENTIALS: Final = (
-    "project_token",
-    "project_id",
-    "service_account_username",
-    "service_account_secret",
-)
-
-SECRETS: Final = ("project_token", "service_account_secret", "hash_key")
-"""Settings whose values never appear anywhere."""
 
 _SDK_OBJECTS: Final = ("stream_maps", "stream_map_config", "faker_config")
 _OBJECTS: Final = ("streams", *_SDK_OBJECTS)
@@ -59,50 +38,6 @@ _MS_PER_DAY: Final = 86_400_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _COMPACT_DATE_DIGITS: Final = 8
-_NOT_IN_A_CREDENTIAL: Final = re.compile(r"[\s\x00-\x1f\x7f]|[^\x00-\xff]")
-
-_Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
-
-
-class FlatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The settings as they are written; what needs more than a type check is parsed below."""
-
-    region: Literal["us", "eu", "in"] | None = None
-    api_url: str | None = None
-    project_token: str | None = None
-    project_id: str | None = None
-    service_account_username: str | None = None
-    service_account_secret: str | None = None
-    streams: Any = None
-    unmapped_streams: Literal["fail", "skip"] = "fail"
-    since: str | None = None
-    until: str | None = None
-    batch_size_rows: Annotated[int, msgspec.Meta(ge=1, le=IMPORT_MAX_EVENTS)] = IMPORT_MAX_EVENTS
-    batch_size_bytes: Annotated[int, msgspec.Meta(ge=1_000, le=10_485_760)] = IMPORT_MAX_BYTES
-    batch_wait_limit_seconds: _Seconds = 60
-    max_parallel_requests: Annotated[int, msgspec.Meta(ge=1, le=64)] = 8
-    max_events_per_second: Annotated[float, msgspec.Meta(gt=0, le=1_000_000)] | None = None
-    request_timeout_seconds: _Seconds = 60
-    retry_initial_seconds: Annotated[float, msgspec.Meta(ge=0, le=3_600)] = 2
-    retry_max_seconds: Annotated[float, msgspec.Meta(ge=0, le=3_600)] = 60
-    retry_jitter_seconds: Annotated[float, msgspec.Meta(ge=0, le=3_600)] = 5
-    retry_max_elapsed_seconds: Annotated[float, msgspec.Meta(ge=0, le=604_800)] = 900
-    shutdown_timeout_seconds: Annotated[float, msgspec.Meta(ge=0, le=3_600)] = 25
-    dead_letter_path: str | None = None
-    max_rejection_rate: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.1
-    hash_key: str | None = None
-    dry_run: bool = False
-    report_path: str | None = None
-    validate_records: bool = True
-    add_record_metadata: bool = False
-    load_method: Literal["append-only", "upsert", "overwrite"] = "append-only"
-    stream_maps: Any = None
-    stream_map_config: Any = None
-    faker_config: Any = None
-    flattening_enabled: bool = False
-    flattening_max_depth: int | None = None
-    flattening_separator: str | None = None
-    flattening_max_key_length: int | None = None
 
 
 class Settings(FlatSettings, frozen=True, kw_only=True):
@@ -233,42 +168,6 @@ def _url(flat: FlatSettings) -> str:
     return check_url(flat.api_url, "api_url")
 
 
-def _credentials(flat: FlatSettings) -> Credentials:
-    for name in _CREDENTIALS:
-        value = getattr(flat, name)
-        if value is not None and _NOT_IN_A_CREDENTIAL.search(value):
-            raise SettingsError(f"{name}: holds white space or a character no credential has")
-    if flat.hash_key is not None and not _is_utf8(flat.hash_key):
-        raise SettingsError("hash_key: is not UTF-8")
-    account = (flat.service_account_username, flat.service_account_secret, flat.project_id)
-    if flat.service_account_username is None and flat.service_account_secret is None:
-        if flat.project_token is None:
-            raise SettingsError(
-                "project_token: is missing; set it, or service_account_username, "
-                "service_account_secret and project_id",
-            )
-        return ProjectToken(flat.project_token)
-    username, secret, project_id = account
-    for name, value in zip(
-        ("service_account_username", "service_account_secret", "project_id"),
-        account,
-        strict=True,
-    ):
-        if value is None:
-            raise SettingsError(f"{name}: is missing; a service account needs all three")
-    if username is None or secret is None or project_id is None or ":" in username:
-        raise SettingsError("service_account_username: holds a colon")
-    return ServiceAccount(username, secret, project_id)
-
-
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def _require_hash_key(
     flat: FlatSettings,
     mappings: tuple[tuple[str, tuple[StreamSpec, ...]], ...],
@@ -282,21 +181,6 @@ def _require_hash_key(
                     f"hash_key: is missing, and {spec.place} has hashed values; set it to a long "
                     "random text, and keep it: another one makes other people of the same ids",
                 )
-
-
-def _sources(spec: StreamSpec) -> Iterator[object]:
-    match spec:
-        case EventSpec(identity=identity):
-            yield from (spec.time, spec.event, spec.ip, *msgspec.structs.astuple(identity))
-        case UserSpec(identity=identity):
-            yield from msgspec.structs.astuple(identity)
-        case GroupSpec(group_id=group_id):
-            yield group_id
-        case LookupTableSpec():
-            pass
-    if isinstance(spec.properties, NamedProperties):
-        sources: tuple[tuple[str, Source], ...] = spec.properties.sources
-        yield from (source for _, source in sources)
 
 
 def _moment_ms(text: str | None, name: str, now_ms: int) -> int | None:

@@ -8,7 +8,7 @@ from typing import Any
 import dotenv
 
 from target_mixpanel.errors import SettingsError, printable
-from target_mixpanel.settings.parse import FlatSettings
+from target_mixpanel.settings.fields import FlatSettings
 
 
 def config_file(path: str) -> dict[str, Any]:

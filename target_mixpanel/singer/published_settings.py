@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from singer_sdk import typing as th
 
-from target_mixpanel.settings.parse import SECRETS, FlatSettings
+from target_mixpanel.settings.fields import SECRETS, FlatSettings
 
 _DEFAULTS: Final[dict[str, Any]] = {
     name: getattr(FlatSettings, "__struct_defaults__", ())[index]

@@ -1,14 +1,11 @@
 """Which Singer messages do the bytes of the input hold? Errors show no content."""
 
-import hashlib
 import io
-import json
 import logging
 import select
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from decimal import Decimal, InvalidOperation
 from typing import IO, Any, Final, TypeAlias
 
 import msgspec
@@ -16,14 +13,18 @@ from singer_sdk.singerlib.encoding import GenericSingerReader
 
 from target_mixpanel.errors import InputError, printable
 from target_mixpanel.model import Flaw, JsonObject
-from target_mixpanel.pipeline.json_numbers import decimal_number
+from target_mixpanel.singer.messages import (
+    _UTF8_BOM,
+    LINE_MAX_BYTES,
+    Message,
+    _decode,
+    _identified,
+    _lenient,
+)
 from target_mixpanel.stop import Stop
 
 logger = logging.getLogger("target-mixpanel")
 
-LINE_MAX_BYTES: Final = 16 * 1024 * 1024
-"""A longer line is no record of anything. Decoded, a line may take thirty times its size, so
-without a cap one line could take all memory."""
 
 _BLOCK_BYTES: Final = 1024 * 1024
 _RECORD_KEY: Final = b'"record"'
@@ -31,35 +32,12 @@ _LANES_KEPT: Final = 20_000
 """Some taps put a time before the record, so that no two lines begin alike."""
 
 _BEGINNING_MAX_BYTES: Final = 400
-_UTF8_BOM: Final = b"\xef\xbb\xbf"
-_NUMBER_MAX_DIGITS: Final = 4_000
-
-
-class Message(msgspec.Struct, gc=False):
-    """A line of the input, whatever its type; a part that its type does not have is None."""
-
-    type: str
-    stream: str | None = None
-    record: JsonObject | None = None
-    schema: JsonObject | None = None
-    key_properties: Any = None
-    version: Any = None
-    time_extracted: Any = None
-    value: msgspec.Raw = msgspec.Raw(b"")
-    """A STATE's value, as it came: nothing of it is lost on its way."""
-    dead_letter: Any = None
-    line: bytes = b""
-    flaw: Flaw | None = None
-    """Why a record that could be read is not JSON; its *record* is empty."""
 
 
 Callbacks: TypeAlias = dict[str, Callable[[Any], None]]
 
 Lane: TypeAlias = Callable[[bytes], bool]
 """Takes a RECORD line of one stream undecoded, or says that it has to be decoded after all."""
-
-
-_decode: Final = msgspec.json.Decoder(Message, float_hook=decimal_number).decode
 
 
 class SingerBytesReader(GenericSingerReader[bytes]):
@@ -253,38 +231,6 @@ class SingerBytesReader(GenericSingerReader[bytes]):
         if size and not self._stop.is_requested:
             self._is_cut_off = True
             yield [b"".join(parts)]
-
-
-def _lenient(line: bytes, flaws: list[str]) -> Any:
-    """Decode *line* as Python's json does, noting what strict JSON lacks."""
-
-    def constant(_: str) -> None:
-        flaws.append("not_a_number")
-
-    def integer(digits: str) -> int:
-        if len(digits) > _NUMBER_MAX_DIGITS:
-            flaws.append("too_large_number")
-            return 0
-        return int(digits)
-
-    def number(text: str) -> float:
-        try:
-            Decimal(text)
-        except InvalidOperation:
-            flaws.append("too_large_number")
-        return 0.0
-
-    return json.loads(
-        line.decode(),
-        parse_constant=constant,
-        parse_float=number,
-        parse_int=integer,
-    )
-
-
-def _identified(line: bytes) -> str:
-    """Say which line it is without showing it."""
-    return f"{len(line):,} bytes, sha256 {hashlib.sha256(line).hexdigest()[:12]}"
 
 
 def _blocks(

@@ -9,7 +9,7 @@ from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform, Stream
 from target_mixpanel.engine.engine import Loader
 from target_mixpanel.engine.summary import StreamCounts
 from target_mixpanel.model import Flaw, JsonObject
-from target_mixpanel.singer.reader import Message
+from target_mixpanel.singer.messages import Message
 from target_mixpanel.singer.sinks import MixpanelSink
 
 

@@ -27,8 +27,9 @@ from singer_sdk.helpers.capabilities import (
 from singer_sdk.mapper import StreamMap
 from singer_sdk.plugin_base import _ConfigInput
 
+from target_mixpanel.credentials import forms_of
 from target_mixpanel.engine.engine import Loader
-from target_mixpanel.engine.summary import Verdict, write_report
+from target_mixpanel.engine.report import Verdict, write_report
 from target_mixpanel.errors import (
     InputError,
     MissingKeyError,
@@ -38,12 +39,14 @@ from target_mixpanel.errors import (
     TargetMixpanelError,
     printable,
 )
-from target_mixpanel.redaction import Redactor, forms_of
-from target_mixpanel.settings.parse import FlatSettings, Settings, parse_settings
+from target_mixpanel.redaction import Redactor
+from target_mixpanel.settings.fields import FlatSettings
+from target_mixpanel.settings.parse import Settings, parse_settings
 from target_mixpanel.settings.sources import config_file, environment
+from target_mixpanel.singer.messages import Message
 from target_mixpanel.singer.progress import NoProgress, Progress, progress_line
 from target_mixpanel.singer.published_settings import PUBLISHED_SETTINGS
-from target_mixpanel.singer.reader import Message, SingerBytesReader
+from target_mixpanel.singer.reader import SingerBytesReader
 from target_mixpanel.singer.sinks import MixpanelSink
 from target_mixpanel.singer.stream_maps import Way, find_way
 from target_mixpanel.stop import Stop

@@ -1,5 +1,6 @@
 """What may a mapping say? The parsed form of one entry of `streams`."""
 
+from collections.abc import Iterator
 from datetime import tzinfo
 from typing import Any, Literal, TypeAlias
 
@@ -13,6 +14,13 @@ ColumnPath: TypeAlias = str | tuple[str, ...]
 one by one where a name holds dots."""
 
 TimeUnit: TypeAlias = Literal["auto", "s", "ms", "us", "ns"]
+
+
+UserOperation: TypeAlias = Literal[
+    "set", "set_once", "add", "append", "union", "remove", "unset", "delete"
+]
+
+GroupOperation: TypeAlias = Literal["set", "set_once", "union", "remove", "unset", "delete"]
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -104,12 +112,6 @@ class EventSpec(msgspec.Struct, frozen=True):
     """Whether the project has original identity merge, and so takes `$identify` and its like."""
 
 
-UserOperation: TypeAlias = Literal[
-    "set", "set_once", "add", "append", "union", "remove", "unset", "delete"
-]
-GroupOperation: TypeAlias = Literal["set", "set_once", "union", "remove", "unset", "delete"]
-
-
 class PropertyNames(msgspec.Struct, frozen=True):
     """Properties of which only the names are sent, to unset them; none at all to delete."""
 
@@ -178,3 +180,18 @@ def identity_flaw(event: str, properties: Properties, *, is_original: bool) -> s
     mapped = {name for name, source in sources if source != Constant(None)}
     missing = [name for name in needed if name not in mapped]
     return f'"{event}" needs {listed(missing)}; map each by name in properties' if missing else None
+
+
+def _sources(spec: StreamSpec) -> Iterator[object]:
+    match spec:
+        case EventSpec(identity=identity):
+            yield from (spec.time, spec.event, spec.ip, *msgspec.structs.astuple(identity))
+        case UserSpec(identity=identity):
+            yield from msgspec.structs.astuple(identity)
+        case GroupSpec(group_id=group_id):
+            yield group_id
+        case LookupTableSpec():
+            pass
+    if isinstance(spec.properties, NamedProperties):
+        sources: tuple[tuple[str, Source], ...] = spec.properties.sources
+        yield from (source for _, source in sources)

@@ -5,10 +5,11 @@ import threading
 
 import pytest
 
+from target_mixpanel.credentials import ProjectToken
 from target_mixpanel.delivery.batches import Batch
-from target_mixpanel.delivery.route import import_route
-from target_mixpanel.delivery.verdict import Answer
-from target_mixpanel.model import ProjectToken, Record, Row, Span
+from target_mixpanel.delivery.events import import_route
+from target_mixpanel.http.replies import Answer
+from target_mixpanel.model import Record, Row, Span
 from target_mixpanel.stop import Stop
 
 EVENTS = import_route("https://api.mixpanel.com", ProjectToken("token"))

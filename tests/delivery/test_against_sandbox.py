@@ -6,11 +6,14 @@ import time
 import msgspec
 import pytest
 
+from target_mixpanel.credentials import ProjectToken
 from target_mixpanel.delivery.batches import Batch, SizeLimit
-from target_mixpanel.delivery.courier import Courier, Reports, RetryPolicy
+from target_mixpanel.delivery.courier import Courier, Reports
+from target_mixpanel.delivery.events import import_route
 from target_mixpanel.delivery.gate import Gate
 from target_mixpanel.delivery.outbox import Outbox
-from target_mixpanel.delivery.route import engage_route, groups_route, import_route
+from target_mixpanel.delivery.profiles import engage_route, groups_route
+from target_mixpanel.delivery.repeats import RetryPolicy
 from target_mixpanel.errors import (
     CredentialsError,
     DeliveryAbandonedError,
@@ -18,7 +21,7 @@ from target_mixpanel.errors import (
     UnaccountedRowsError,
 )
 from target_mixpanel.http.client import Client
-from target_mixpanel.model import ProjectToken, Record, Row, Span
+from target_mixpanel.model import Record, Row, Span
 from target_mixpanel.sandbox import Sandbox, SandboxSettings
 
 NOW = int(time.time())

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from target_mixpanel.delivery.batches import BatchBuilder, SizeLimit
-from target_mixpanel.delivery.payload import import_payload
+from target_mixpanel.delivery.events import import_payload
 from target_mixpanel.model import Record, Row, Span
 from tests.delivery.conftest import EVENTS
 

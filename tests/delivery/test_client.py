@@ -16,18 +16,15 @@ import tracemalloc
 
 import pytest
 
-from target_mixpanel.delivery.verdict import Answer, NoAnswer, NotConnected, TryAgain, judge
+from target_mixpanel.credentials import ProjectToken, ServiceAccount
+from target_mixpanel.delivery.events import import_endpoint, judge
+from target_mixpanel.delivery.lookup_tables import table_endpoint, tables_endpoint
+from target_mixpanel.delivery.profiles import USERS_PATH, profiles_endpoint
+from target_mixpanel.delivery.verdict import TryAgain
 from target_mixpanel.errors import EndpointError
 from target_mixpanel.http.client import REPLY_MAX_BYTES, Client
-from target_mixpanel.http.endpoint import (
-    USERS_PATH,
-    Endpoint,
-    import_endpoint,
-    profiles_endpoint,
-    table_endpoint,
-    tables_endpoint,
-)
-from target_mixpanel.model import ProjectToken, ServiceAccount
+from target_mixpanel.http.endpoint import Endpoint
+from target_mixpanel.http.replies import Answer, NoAnswer, NotConnected
 
 TOKEN = "canary-token-3f7a"
 OK_BODY = b'{"num_records_imported":1}'

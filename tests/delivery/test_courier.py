@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from target_mixpanel.delivery.batches import SizeLimit
-from target_mixpanel.delivery.courier import Courier, Reports, RetryPolicy
+from target_mixpanel.delivery.courier import Courier, Reports
 from target_mixpanel.delivery.gate import Gate
-from target_mixpanel.delivery.verdict import Answer, NoAnswer, NotConnected
+from target_mixpanel.delivery.repeats import RetryPolicy
 from target_mixpanel.errors import (
     CredentialsError,
     DeliveryAbandonedError,
@@ -20,6 +20,7 @@ from target_mixpanel.errors import (
     TargetMixpanelError,
     UnaccountedRowsError,
 )
+from target_mixpanel.http.replies import Answer, NoAnswer, NotConnected
 from tests.delivery.conftest import PassingTime
 
 BUSY = Answer(503, b"")

@@ -6,18 +6,18 @@ import time
 
 import pytest
 
+from target_mixpanel.credentials import ProjectToken, ServiceAccount
 from target_mixpanel.delivery.batches import SizeLimit
-from target_mixpanel.delivery.courier import Courier, Reports, RetryPolicy
+from target_mixpanel.delivery.courier import Courier, Reports
 from target_mixpanel.delivery.gate import Gate
 from target_mixpanel.delivery.lookup_tables import LookupTable
 from target_mixpanel.delivery.payload import Payload
+from target_mixpanel.delivery.repeats import RetryPolicy
 from target_mixpanel.delivery.table_spool import TableSpool
 from target_mixpanel.delivery.table_verdict import judge_table, tables_there_are
 from target_mixpanel.delivery.verdict import (
-    Answer,
     Delivered,
     Hopeless,
-    NoAnswer,
     NoSuchTable,
     TableRefused,
     TryAgain,
@@ -30,7 +30,7 @@ from target_mixpanel.errors import (
     TargetMixpanelError,
 )
 from target_mixpanel.http.client import Client
-from target_mixpanel.model import ProjectToken, ServiceAccount
+from target_mixpanel.http.replies import Answer, NoAnswer
 from target_mixpanel.sandbox import Sandbox, SandboxSettings
 from target_mixpanel.sandbox.settings import TABLE_ID
 

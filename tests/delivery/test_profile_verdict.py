@@ -6,18 +6,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from target_mixpanel.delivery.profile_verdict import judge_profiles
+from target_mixpanel.delivery.profiles import judge_profiles
 from target_mixpanel.delivery.verdict import (
-    Answer,
     BlamesNobody,
     Delivered,
     DoesNotAddUp,
     Hopeless,
-    NoAnswer,
-    NotConnected,
     TooLarge,
     TryAgain,
 )
+from target_mixpanel.http.replies import Answer, NoAnswer, NotConnected
 
 
 def answer(status, body=b"", **headers):

@@ -19,16 +19,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from target_mixpanel.delivery.batches import Batch, SizeLimit
-from target_mixpanel.delivery.courier import Courier, Reports, RetryPolicy
+from target_mixpanel.delivery.courier import Courier, Reports
 from target_mixpanel.delivery.gate import Gate
 from target_mixpanel.delivery.outbox import Outbox
-from target_mixpanel.delivery.route import engage_route
-from target_mixpanel.delivery.verdict import Answer, NoAnswer
+from target_mixpanel.delivery.profiles import engage_route
+from target_mixpanel.delivery.repeats import RetryPolicy
 from target_mixpanel.errors import (
     DeliveryAbandonedError,
     RejectedRecordError,
     UnaccountedRowsError,
 )
+from target_mixpanel.http.replies import Answer, NoAnswer
 from target_mixpanel.model import Record, Row, Span
 from target_mixpanel.sandbox.profile_store import Profiles
 from target_mixpanel.sandbox.profiles import InvalidUpdateError, check_operand

@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from target_mixpanel.credentials import ProjectToken
 from target_mixpanel.delivery.batches import Batch, BatchBuilder, SizeLimit
-from target_mixpanel.delivery.route import engage_route, groups_route, import_route
+from target_mixpanel.delivery.events import import_route
+from target_mixpanel.delivery.profiles import engage_route, groups_route
 from target_mixpanel.errors import SettingsError
-from target_mixpanel.model import ProjectToken, Record, Row, Span
+from target_mixpanel.model import Record, Row, Span
 
 URL = "https://api.mixpanel.com"
 TOKEN = 'canary"\\token-é'

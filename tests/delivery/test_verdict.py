@@ -9,21 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from target_mixpanel.delivery.events import judge
 from target_mixpanel.delivery.verdict import (
-    Answer,
     BlamesNobody,
     Delivered,
     DoesNotAddUp,
     Hopeless,
-    NoAnswer,
-    NotConnected,
     Refused,
     RefusedRow,
     TooLarge,
     TryAgain,
-    judge,
-    retry_after_s,
 )
+from target_mixpanel.http.replies import Answer, NoAnswer, NotConnected, retry_after_s
 
 IDS = ["a", "b", "c"]
 NOW = 1_800_000_000.0

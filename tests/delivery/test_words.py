@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from target_mixpanel.delivery.quotes import without_values
+from target_mixpanel.redaction import without_values
 
 
 @pytest.mark.parametrize(

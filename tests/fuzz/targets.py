@@ -15,17 +15,19 @@ from typing import IO, Any, Final
 import msgspec
 
 from target_mixpanel.delivery import verdict
-from target_mixpanel.delivery.verdict import Answer, Delivered, Refused, Verdict
+from target_mixpanel.delivery.verdict import Delivered, Refused, Verdict
 from target_mixpanel.errors import SettingsError, StreamSchemaError, TargetMixpanelError
+from target_mixpanel.http.replies import Answer
 from target_mixpanel.mapping.stream_schema import StreamShape
-from target_mixpanel.model import JsonObject
-from target_mixpanel.pipeline.pipeline import Mapped, Outcome, StreamPipeline
+from target_mixpanel.model import JsonObject, Mapped
+from target_mixpanel.pipeline.pipeline import Outcome, StreamPipeline
 from target_mixpanel.sandbox.rules import judge, read_row
 from target_mixpanel.sandbox.settings import SandboxSettings
 from target_mixpanel.settings.parse import Settings, parse_settings
 from target_mixpanel.settings.sources import config_file
 from target_mixpanel.singer import reader
-from target_mixpanel.singer.reader import Message, SingerBytesReader
+from target_mixpanel.singer.messages import Message
+from target_mixpanel.singer.reader import SingerBytesReader
 from target_mixpanel.specs import parse_streams
 from target_mixpanel.specs.matching import specs_for
 from target_mixpanel.stop import Stop

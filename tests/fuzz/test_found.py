@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from target_mixpanel.delivery.verdict import Answer, judge
+from target_mixpanel.delivery.events import judge
 from target_mixpanel.errors import SettingsError, StreamSchemaError
+from target_mixpanel.http.replies import Answer
 from target_mixpanel.pipeline.validation import RecordValidator
 from target_mixpanel.settings.parse import parse_settings
 from target_mixpanel.settings.sources import config_file

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from target_mixpanel.errors import InputError
 from target_mixpanel.singer import reader
-from target_mixpanel.singer.reader import LINE_MAX_BYTES, SingerBytesReader
+from target_mixpanel.singer.messages import LINE_MAX_BYTES
+from target_mixpanel.singer.reader import SingerBytesReader
 from target_mixpanel.stop import Stop
 from tests.fuzz.budget import fuzzed
 from tests.fuzz.json_values import JSON, SPELLINGS

@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_mixpanel.settings.parse import FlatSettings
+from target_mixpanel.settings.fields import FlatSettings
 from target_mixpanel.specs import EVENT_KEYS
 from tests.fuzz.budget import fuzzed
 from tests.fuzz.json_values import NUMBERS

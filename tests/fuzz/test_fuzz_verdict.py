@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_mixpanel.delivery.verdict import Answer
+from target_mixpanel.http.replies import Answer
 from tests.fuzz.budget import fuzzed
 from tests.fuzz.json_values import JSON, SPELLINGS
 from tests.fuzz.targets import check_reply

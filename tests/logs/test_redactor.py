@@ -9,9 +9,9 @@ from urllib.parse import quote
 import pytest
 import requests
 
+from target_mixpanel.credentials import ProjectToken, ServiceAccount, forms_of
 from target_mixpanel.errors import listed, printable
-from target_mixpanel.model import ProjectToken, ServiceAccount
-from target_mixpanel.redaction import REDACTED, Redactor, forms_of
+from target_mixpanel.redaction import REDACTED, Redactor
 
 TOKEN = "canary-9f31ab"
 ODD = 'can"ary \\ é/1'

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from target_mixpanel.errors import TargetMixpanelError
 from target_mixpanel.pipeline.pipeline import Refused, StreamPipeline, TimeWindow
-from target_mixpanel.singer.reader import _decode as decode_line
+from target_mixpanel.singer.messages import _decode as decode_line
 from tests.mapping.making import NOW_MS, shape_of, spec_of, written
 from tests.mapping.test_pipeline import IDENTITIES, IDS, JSON, KEYS, MAPPINGS, NAMES, TIMES
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from target_mixpanel.errors import StreamSchemaError
 from target_mixpanel.limits import RESERVED_IDS
-from target_mixpanel.mapping.insert_id import id_text
+from target_mixpanel.mapping.canonical import id_text
 from target_mixpanel.mapping.paths import taker
 from target_mixpanel.mapping.refusal import UnmappableError
 from tests.mapping.making import ORDER, decode, open_columns, plan_of, properties_of, shape_of

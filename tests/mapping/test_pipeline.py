@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
 
-from target_mixpanel.pipeline.pipeline import Mapped, Refused, StreamPipeline, TimeWindow
+from target_mixpanel.model import Mapped
+from target_mixpanel.pipeline.pipeline import Refused, StreamPipeline, TimeWindow
 from target_mixpanel.sandbox.rules import judge, read_row
 from target_mixpanel.sandbox.settings import SandboxSettings
 from tests.mapping.making import NOW_MS, ORDER, ORDERS, decode, open_columns, shape_of, spec_of

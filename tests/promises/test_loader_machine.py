@@ -21,10 +21,10 @@ from hypothesis.stateful import (
     rule,
 )
 
-from target_mixpanel.delivery.verdict import Answer, NoAnswer, Reply
 from target_mixpanel.engine.engine import Loader
 from target_mixpanel.engine.stream import Stream
 from target_mixpanel.http.endpoint import Endpoint
+from target_mixpanel.http.replies import Answer, NoAnswer, Reply
 from target_mixpanel.settings.parse import parse_settings
 from target_mixpanel.stop import Stop
 

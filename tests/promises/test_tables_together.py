@@ -8,8 +8,7 @@ from target_mixpanel.delivery.batches import Batch, SizeLimit
 from target_mixpanel.engine.checkpoints import CheckpointLedger
 from target_mixpanel.engine.destinations import Destinations, TableDestination
 from target_mixpanel.errors import LookupTableError
-from target_mixpanel.model import Record, Span
-from target_mixpanel.pipeline.pipeline import Mapped
+from target_mixpanel.model import Mapped, Record, Span
 from target_mixpanel.settings.parse import parse_settings
 
 ONE = "11111111-2222-4333-8444-555555555555"

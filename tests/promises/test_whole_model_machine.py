@@ -19,11 +19,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from target_mixpanel.delivery.payload import Body
-from target_mixpanel.delivery.verdict import Answer, NoAnswer, Reply
 from target_mixpanel.engine.engine import Loader
 from target_mixpanel.engine.stream import Stream
-from target_mixpanel.http.endpoint import Endpoint
+from target_mixpanel.http.endpoint import Body, Endpoint
+from target_mixpanel.http.replies import Answer, NoAnswer, Reply
 from target_mixpanel.settings.parse import parse_settings
 from target_mixpanel.stop import Stop
 from tests.whole_model import TABLE_ID

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from target_mixpanel.credentials import ProjectToken, ServiceAccount
 from target_mixpanel.errors import SettingsError
-from target_mixpanel.model import ProjectToken, ServiceAccount
-from target_mixpanel.settings.parse import FlatSettings, parse_settings
+from target_mixpanel.settings.fields import FlatSettings
+from target_mixpanel.settings.parse import parse_settings
 from target_mixpanel.settings.url import check_url
 
 NOW_S = 1_790_000_000.5

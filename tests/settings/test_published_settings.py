@@ -5,7 +5,7 @@ import copy
 import pytest
 from singer_sdk import Target
 
-from target_mixpanel.settings.parse import SECRETS, FlatSettings
+from target_mixpanel.settings.fields import SECRETS, FlatSettings
 from target_mixpanel.singer.published_settings import PUBLISHED_SETTINGS
 from target_mixpanel.singer.target import TargetMixpanel
 

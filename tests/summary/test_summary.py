@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from target_mixpanel.engine.summary import StreamCounts, Summary, write_report
+from target_mixpanel.engine.report import write_report
+from target_mixpanel.engine.summary import StreamCounts, Summary
 from target_mixpanel.errors import RejectionRateError, SettingsError
 from target_mixpanel.model import Flaw
 

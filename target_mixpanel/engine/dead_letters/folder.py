@@ -13,16 +13,13 @@ from typing import Final, Self
 
 import msgspec
 
+from target_mixpanel.engine.dead_letters.lines import _record_line, _schema_line
 from target_mixpanel.errors import DeadLetterError, printable
 from target_mixpanel.model import Rejection
 
 _UNSAFE_IN_A_FILE_NAME: Final = re.compile(r"[^A-Za-z0-9._-]")
 _STREAM_NAME_MAX_CHARS: Final = 100
 _FLAGS: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-
-DEAD_LETTER_MARK: Final = "dead_letter"
-"""A key of the SCHEMA lines in these files, so that a replay knows a torn last line for what it is:
-one that was never confirmed."""
 
 
 class _File(msgspec.Struct):
@@ -142,35 +139,6 @@ def _append(descriptor: int, lines: bytes) -> None:
     except OSError:
         os.ftruncate(descriptor, before)
         raise
-
-
-def _schema_line(line: bytes) -> bytes:
-    return _with_key(line, DEAD_LETTER_MARK, b"true")
-
-
-def _record_line(rejection: Rejection, at: str) -> bytes:
-    flaw = rejection.flaw
-    note = {
-        "stage": flaw.stage,
-        "reason": flaw.reason,
-        "field": flaw.field,
-        "insert_id": rejection.insert_id,
-        "at": at,
-        "detail": flaw.detail,
-    }
-    given = {name: value for name, value in note.items() if value is not None}
-    return _with_key(rejection.record.line, "rejection", msgspec.json.encode(given))
-
-
-def _with_key(line: bytes, key: str, value: bytes) -> bytes:
-    """Add *key* to the JSON object *line* and touch nothing else in it."""
-    try:
-        message = msgspec.json.decode(line, type=dict[str, msgspec.Raw])
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        # What JSON does not know (NaN) is kept as it came, too.
-        return line.rstrip().removesuffix(b"}") + b',"' + key.encode() + b'":' + value + b"}\n"
-    message[key] = msgspec.Raw(value)
-    return msgspec.json.encode(message) + b"\n"
 
 
 def _failure(path: Path, error: OSError) -> DeadLetterError:

@@ -1,0 +1,95 @@
+"""What does a column's JSON Schema say of its values, references followed?"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from target_mixpanel.model import JsonObject
+
+_MAX_REF_HOPS: Final = 20
+
+
+_MAX_LOOKS: Final = 200
+"""Parts of a column's schema that are looked at: references may lead in circles."""
+
+
+def alternatives(schema: object, root: JsonObject) -> Iterator[JsonObject]:
+    """Yield *schema* and each schema it may also be by anyOf, oneOf, allOf or a local $ref."""
+    pending = [schema]
+    hops = 0
+    while pending:
+        here = pending.pop()
+        if not isinstance(here, dict):
+            continue
+        yield here
+        for keyword in ("anyOf", "oneOf", "allOf"):
+            pending.extend(here.get(keyword) or ())
+        if isinstance(here.get("$ref"), str) and hops < _MAX_REF_HOPS:
+            hops += 1
+            pending.append(_local(here["$ref"], root))
+
+
+def types(schema: JsonObject, root: JsonObject) -> frozenset[str]:
+    """Return the JSON types *schema* names, without null; empty where it names none."""
+    found: set[str] = set()
+    for here in alternatives(schema, root):
+        kind = here.get("type")
+        found.update([kind] if isinstance(kind, str) else kind or ())
+    return frozenset(found - {"null"})
+
+
+def certain_types(schema: object, root: JsonObject) -> frozenset[str]:
+    """Return the JSON types that a valid value has, less null; empty where it may have any."""
+    return _possible_types(schema, root, iter(range(_MAX_LOOKS))) - {"null"}
+
+
+def string_format(schema: JsonObject, root: JsonObject) -> str | None:
+    """Return the first `format` that *schema* names."""
+    return next((here["format"] for here in alternatives(schema, root) if "format" in here), None)
+
+
+def _properties(schema: JsonObject, root: JsonObject) -> JsonObject:
+    merged: JsonObject = {}
+    for here in alternatives(schema, root):
+        merged.update(here.get("properties") or {})
+    return merged
+
+
+def _possible_types(schema: object, root: JsonObject, looks: Iterator[int]) -> frozenset[str]:
+    """Return the JSON types *schema* confines a value to; empty where it does not, or too deep."""
+    if not isinstance(schema, dict) or next(looks, None) is None:
+        return frozenset()
+    if "$ref" in schema:  # before draft 2019-09 nothing beside it counts
+        return _possible_types(_local(str(schema["$ref"]), root), root, looks)
+    kind = schema.get("type")
+    if kind:
+        return frozenset([kind] if isinstance(kind, str) else kind)
+    for keyword in ("anyOf", "oneOf"):
+        branches = [_possible_types(here, root, looks) for here in schema.get(keyword) or ()]
+        if branches and all(branches):
+            return frozenset[str]().union(*branches)
+    confined = (_possible_types(here, root, looks) for here in schema.get("allOf") or ())
+    return next((kinds for kinds in confined if kinds), frozenset())
+
+
+def _is_open(schema: JsonObject, root: JsonObject) -> bool:
+    """Say whether a value may be an object, of a schema that names no columns of it."""
+    kinds = types(schema, root)
+    return not kinds or "object" in kinds
+
+
+def _allows_more(schema: JsonObject, root: JsonObject) -> bool:
+    """Say whether columns beyond the named ones are announced, not merely not forbidden."""
+    return any(
+        here.get("additionalProperties", False) is not False or here.get("patternProperties")
+        for here in alternatives(schema, root)
+    )
+
+
+def _local(ref: str, root: JsonObject) -> JsonObject:
+    here: Any = root
+    for segment in ref.removeprefix("#").strip("/").split("/"):
+        if not isinstance(here, dict):
+            return {}
+        name = segment.replace("~1", "/").replace("~0", "~")
+        here = here.get(name, {}) if name else here
+    return here if isinstance(here, dict) else {}
