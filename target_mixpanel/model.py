@@ -34,7 +34,8 @@ class Row(msgspec.Struct, gc=False):
 
     body: bytes
     """UTF-8 JSON without line end."""
-    insert_id: str
+    key: str
+    """What a reply knows it by: an event's $insert_id, empty for a profile update."""
     record: Record
     is_repeatable: bool = True
     """Whether applying it twice is the same as once; if not, it is never blindly sent again."""

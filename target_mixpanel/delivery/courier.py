@@ -13,29 +13,29 @@ from target_mixpanel.delivery.batches import Batch, SizeLimit
 from target_mixpanel.delivery.gate import Gate
 from target_mixpanel.delivery.payload import Payload
 from target_mixpanel.delivery.quotes import (
-    _without_content,
-    _without_rows,
+    without_content,
+    without_rows,
 )
 from target_mixpanel.delivery.repeats import (
     _LEAST_JITTER_SHARE,
-    _UNDECIDED,
+    UNDECIDED,
     RetryPolicy,
-    _ambiguity,
-    _may_double,
-    _verdict_of,
+    ambiguity,
+    may_double,
+    verdict_of,
 )
 from target_mixpanel.delivery.table_verdict import tables_there_are
 from target_mixpanel.delivery.verdict import (
-    BlamesNobody,
     Delivered,
-    DoesNotAddUp,
-    Hopeless,
+    Fatal,
     NoSuchTable,
     Refused,
     RefusedRow,
+    RefusedUnattributed,
     TableRefused,
     TooLarge,
     TryAgain,
+    Unaccounted,
     Verdict,
 )
 from target_mixpanel.errors import (
@@ -130,7 +130,7 @@ class Courier:
         while parts:
             part = parts.pop()
             verdict = self._final_verdict(part)
-            if _may_double(part, verdict):
+            if may_double(part, verdict):
                 parts.extend(self._part_from_ambiguous(part, verdict))
                 continue
             match verdict:
@@ -138,17 +138,17 @@ class Courier:
                     self._reports.on_settled(part)
                 case Refused(rows=rows):
                     self._settle_refused(part, rows)
-                case BlamesNobody(reason=reason):
+                case RefusedUnattributed(reason=reason):
                     parts.extend(self._halves(part, reason))
                 case TooLarge(reason=reason):
                     self._size_limit.learn(reason)
                     parts.extend(self._halves(part, "too_large"))
-                case DoesNotAddUp(reason=reason):
+                case Unaccounted(reason=reason):
                     raise UnaccountedRowsError(
                         f"{self._host}: {reason}, twice; what became of the rows is not known, so "
                         "STATE stays where it was and a rerun sends them again",
                     )
-                case Hopeless(reason=reason, is_about_credentials=is_about_credentials):
+                case Fatal(reason=reason, is_about_credentials=is_about_credentials):
                     kind = CredentialsError if is_about_credentials else EndpointError
                     raise kind(f"{self._host}: {reason}")
                 case TryAgain(reason=reason):
@@ -173,9 +173,9 @@ class Courier:
     def _part_from_ambiguous(self, part: Batch, verdict: Verdict) -> Sequence[Batch]:
         """Set the rows aside that may not be sent again; return the others to send, if any."""
         ambiguous = part.of([row for row in part.rows if not row.is_repeatable])
-        detail = f"may have been applied, and twice is not once ({_ambiguity(verdict)})"
+        detail = f"may have been applied, and twice is not once ({ambiguity(verdict)})"
         flaw = Flaw("refused", "ambiguous", detail=detail)
-        rejections = [Rejection(row.record, flaw, row.insert_id or None) for row in ambiguous.rows]
+        rejections = [Rejection(row.record, flaw, row.key or None) for row in ambiguous.rows]
         self._reports.on_rejected(ambiguous, rejections)
         self._reports.on_settled(ambiguous)
         if len(ambiguous.rows) == len(part.rows):
@@ -187,7 +187,7 @@ class Courier:
 
     def _no_such_table(self, missing: NoSuchTable, part: Batch) -> LookupTableError:
         with self._gate.admission(0):
-            reply = _without_rows(self._transport.send(missing.listing, b""), part)
+            reply = without_rows(self._transport.send(missing.listing, b""), part)
         return LookupTableError(
             f"{missing.place}: Mixpanel has no lookup table {printable(missing.table_id)}; "
             f"{tables_there_are(reply)}",
@@ -207,7 +207,7 @@ class Courier:
 
         def is_over(state: tenacity.RetryCallState) -> bool:
             nonlocal sums_that_failed
-            if isinstance(_verdict_of(state), DoesNotAddUp):
+            if isinstance(verdict_of(state), Unaccounted):
                 sums_that_failed += 1
                 return sums_that_failed == _TRIES_AT_A_SUM
             next_at = self._clock() + state.upcoming_sleep
@@ -215,13 +215,13 @@ class Courier:
 
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_result(
-                lambda reached: isinstance(reached, _UNDECIDED) and not _may_double(part, reached),
+                lambda reached: isinstance(reached, UNDECIDED) and not may_double(part, reached),
             ),
             stop=is_over,
             wait=self._wait_s,
             sleep=self._stop.wait,
             before_sleep=self._announce_retry,
-            retry_error_callback=_verdict_of,
+            retry_error_callback=verdict_of,
         )
         attempts = 0
 
@@ -237,20 +237,20 @@ class Courier:
         return verdict
 
     def _attempt(self, part: Batch, payload: Payload, *, is_retry: bool) -> Verdict:
-        with self._gate.admission(len(part.rows)) as leave:
+        with self._gate.admission(len(part.rows)) as admission:
             started_at = self._clock()
             self._reports.on_request(part, payload.body_bytes, is_retry)
             reply = self._transport.send(part.route.endpoint, payload.body)
-            verdict = part.route.judge(_without_rows(reply, part), part.rows)
+            verdict = part.route.judge(without_rows(reply, part), part.rows)
             match verdict:
                 case TryAgain(is_rate_limit=True, at_least_s=at_least_s):
                     retry_s = self._retry.initial_s + self._retry.jitter_s
-                    self._gate.rate_limited(leave, hold_s=at_least_s, retry_s=retry_s)
+                    self._gate.rate_limited(admission, hold_s=at_least_s, retry_s=retry_s)
                 case TryAgain(is_overload=is_overload, at_least_s=at_least_s):
                     if is_overload or at_least_s:
-                        self._gate.overloaded(leave, at_least_s)
+                        self._gate.overloaded(admission, at_least_s)
                 case _:
-                    self._gate.good(leave, len(part.rows))
+                    self._gate.good(admission, len(part.rows))
         if isinstance(verdict, (Delivered, Refused)) and isinstance(reply, Answer) and reply.date:
             self._reports.on_date(reply.date)
         logger.debug(
@@ -269,20 +269,20 @@ class Courier:
         backoff = tenacity.wait_exponential(multiplier=retry.initial_s, max=retry.max_s)
         jitter = tenacity.wait_random(retry.jitter_s * _LEAST_JITTER_SHARE, retry.jitter_s)
         wait_s = backoff(state) + jitter(state)
-        verdict = _verdict_of(state)
+        verdict = verdict_of(state)
         return max(wait_s, verdict.at_least_s) if isinstance(verdict, TryAgain) else wait_s
 
     def _announce_retry(self, state: tenacity.RetryCallState) -> None:
-        verdict = _verdict_of(state)
+        verdict = verdict_of(state)
         logger.warning(
             "%s: %s; attempt=%d next_in_seconds=%.1f",
             self._host,
-            verdict.reason if isinstance(verdict, _UNDECIDED) else type(verdict).__name__,
+            verdict.reason if isinstance(verdict, UNDECIDED) else type(verdict).__name__,
             state.attempt_number,
             state.upcoming_sleep,
         )
 
 
 def _rejection(row: Row, refused: RefusedRow) -> Rejection:
-    reason = _without_content(refused.reason, row)
-    return Rejection(row.record, Flaw("refused", reason, refused.field), row.insert_id or None)
+    reason = without_content(refused.reason, row)
+    return Rejection(row.record, Flaw("refused", reason, refused.field), row.key or None)

@@ -9,22 +9,29 @@ from target_mixpanel.credentials import Credentials, ProjectToken, ServiceAccoun
 from target_mixpanel.delivery.payload import COMPRESSION_LEVEL, Payload
 from target_mixpanel.delivery.quotes import row_texts
 from target_mixpanel.delivery.verdict import (
-    BlamesNobody,
     Delivered,
-    DoesNotAddUp,
     OwnVerdicts,
     Refused,
     RefusedRow,
+    RefusedUnattributed,
     TryAgain,
+    Unaccounted,
     Verdict,
     judge_by_status,
 )
 from target_mixpanel.errors import printable
 from target_mixpanel.http.endpoint import Endpoint, headers_of
-from target_mixpanel.http.replies import BAD_REQUEST, OK, Answer, Reply, json_object, number, said
+from target_mixpanel.http.replies import (
+    BAD_REQUEST,
+    OK,
+    Answer,
+    Reply,
+    count_text,
+    json_object,
+    said,
+)
 from target_mixpanel.limits import IMPORT_MAX_EVENTS
 from target_mixpanel.model import Row
-
 
 IMPORT_PATH: Final = "/import"
 
@@ -53,34 +60,34 @@ def _judge_ok(answer: Answer, sent: int) -> Verdict:
         return TryAgain("HTTP 200 without JSON, as a proxy's page or a cut reply")
     imported = body.get("num_records_imported")
     if body.get("failed_records"):
-        return DoesNotAddUp("HTTP 200 blames rows")
+        return Unaccounted("HTTP 200 blames rows")
     if imported == sent and type(imported) is int:
         return Delivered()
-    return DoesNotAddUp(f"HTTP 200 counts {number(imported)} of {sent:,} rows")
+    return Unaccounted(f"HTTP 200 counts {count_text(imported)} of {sent:,} rows")
 
 
 def _judge_bad_request(answer: Answer, insert_ids: Sequence[str]) -> Verdict:
     body = json_object(answer.body) or {}
     entries = body.get("failed_records")
     if not isinstance(entries, list) or not entries:
-        return BlamesNobody(said(answer))
+        return RefusedUnattributed(said(answer))
     if not all(isinstance(entry, dict) for entry in entries):
         # Identity verbs in a simplified project: a list of texts, and nothing was imported.
         words = next((entry for entry in entries if isinstance(entry, str)), "")
-        return BlamesNobody(printable(words) or said(answer))
+        return RefusedUnattributed(printable(words) or said(answer))
     refused: dict[int, RefusedRow] = {}
     for entry in entries:
         index = _row_index(entry, insert_ids)
         if index is None:
-            return DoesNotAddUp("HTTP 400 blames a row that was not sent")
+            return Unaccounted("HTTP 400 blames a row that was not sent")
         refused.setdefault(index, _refused_row(index, entry))
     imported = body.get("num_records_imported")
     if imported is None and len(refused) < len(entries):
-        return DoesNotAddUp("HTTP 400 blames one row twice and does not count the others")
+        return Unaccounted("HTTP 400 blames one row twice and does not count the others")
     counted = len(insert_ids) - len(refused)
     if imported is not None and (type(imported) is not int or imported != counted):
-        return DoesNotAddUp(
-            f"HTTP 400 counts {number(imported)} rows imported and {len(refused):,} failed of "
+        return Unaccounted(
+            f"HTTP 400 counts {count_text(imported)} rows imported and {len(refused):,} failed of "
             f"{len(insert_ids):,}",
         )
     return Refused(tuple(refused[index] for index in sorted(refused)))
@@ -154,7 +161,7 @@ class ImportRoute:
         return import_payload(rows)
 
     def judge(self, reply: Reply, rows: Sequence[Row]) -> Verdict:
-        return judge(reply, [row.insert_id for row in rows])
+        return judge(reply, [row.key for row in rows])
 
     def texts(self, rows: Sequence[Row]) -> Iterable[str]:
         return row_texts(rows)

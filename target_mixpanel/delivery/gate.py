@@ -42,7 +42,7 @@ class Width(msgspec.Struct):
             self.round += 1
 
 
-class Pass(msgspec.Struct):
+class Admission(msgspec.Struct):
     """A request's leave to be in flight."""
 
     round: int
@@ -69,7 +69,7 @@ class Gate:
         self._changed = threading.Condition()
 
     @contextmanager
-    def admission(self, events: int) -> Iterator[Pass]:
+    def admission(self, events: int) -> Iterator[Admission]:
         """
         Wait until a request of *events* may start, and hold its place.
 
@@ -84,39 +84,39 @@ class Gate:
             self._in_flight += 1
             now = self._clock()
             self.pace.start(events, now)
-            leave = Pass(self.width.round, now)
+            admission = Admission(self.width.round, now)
         try:
-            yield leave
+            yield admission
         finally:
             with self._changed:
                 self._in_flight -= 1
                 self._changed.notify_all()
 
-    def good(self, leave: Pass, events: int) -> None:
+    def good(self, admission: Admission, events: int) -> None:
         """A request of *events* was answered: let a little more through."""
         with self._changed:
             self.width.good()
-            self.pace.accepted(events, self._clock(), started_at=leave.started_at)
+            self.pace.accepted(events, self._clock(), started_at=admission.started_at)
             self._changed.notify_all()
 
-    def rate_limited(self, leave: Pass, *, hold_s: float, retry_s: float) -> None:
+    def rate_limited(self, admission: Admission, *, hold_s: float, retry_s: float) -> None:
         """
         Mixpanel wants fewer events a second: slow down.
 
         Args:
-            leave: Of the request that it refused.
+            admission: Of the request that it refused.
             hold_s: Nothing starts for so long, because Mixpanel says so.
             retry_s: After so long, or sooner, one request looks whether there is room again.
         """
         with self._changed:
-            self.width.overloaded(leave.round)
+            self.width.overloaded(admission.round)
             self.pace.refused(self._clock())
             self._hold(max(hold_s, min(retry_s, PROBE_S)))
 
-    def overloaded(self, leave: Pass, hold_s: float = 0.0) -> None:
+    def overloaded(self, admission: Admission, hold_s: float = 0.0) -> None:
         """The server has too much to do: halve, and let nothing start for *hold_s*."""
         with self._changed:
-            self.width.overloaded(leave.round)
+            self.width.overloaded(admission.round)
             self._hold(hold_s)
 
     def _hold(self, seconds: float) -> None:

@@ -14,7 +14,6 @@ from target_mixpanel.http.endpoint import Endpoint, headers_of
 from target_mixpanel.http.replies import Reply
 from target_mixpanel.model import Row
 
-
 TABLES_PATH: Final = "/lookup-tables"
 
 

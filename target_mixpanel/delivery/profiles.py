@@ -8,17 +8,25 @@ import msgspec
 from target_mixpanel.delivery.payload import Payload
 from target_mixpanel.delivery.quotes import row_texts
 from target_mixpanel.delivery.verdict import (
-    BlamesNobody,
     Delivered,
-    DoesNotAddUp,
     OwnVerdicts,
+    RefusedUnattributed,
     TryAgain,
+    Unaccounted,
     Verdict,
     judge_by_status,
 )
 from target_mixpanel.errors import SettingsError, printable
 from target_mixpanel.http.endpoint import Endpoint, headers_of
-from target_mixpanel.http.replies import BAD_REQUEST, OK, Answer, Reply, json_object, number, said
+from target_mixpanel.http.replies import (
+    BAD_REQUEST,
+    OK,
+    Answer,
+    Reply,
+    count_text,
+    json_object,
+    said,
+)
 from target_mixpanel.limits import PROFILE_MAX_UPDATES
 from target_mixpanel.model import Row
 
@@ -171,22 +179,22 @@ def _judge_ok(answer: Answer, sent: int) -> Verdict:
 
 def _judge_success(body: dict[str, Any], sent: int) -> Verdict:
     good = body.get("num_good_events")
-    counted = f"HTTP 200 counts {number(good)} of {sent:,} updates as good"
+    counted = f"HTTP 200 counts {count_text(good)} of {sent:,} updates as good"
     if good is None:
         # By one reading of the pages a 1 promises no more than that one update is good.
         return _failed(body, sent, "refused") if body.get("error") else Delivered()
     if type(good) is not int or not 0 <= good <= sent:
-        return DoesNotAddUp(counted)
+        return Unaccounted(counted)
     if good == sent:
         return Delivered()
     return _failed(body, sent, counted)
 
 
-def _failed(body: dict[str, Any], sent: int, otherwise: str) -> BlamesNobody:
+def _failed(body: dict[str, Any], sent: int, otherwise: str) -> RefusedUnattributed:
     """Blame the request, in Mixpanel's words if there are any; halves will tell who it is."""
     error, good = body.get("error"), body.get("num_good_events")
     is_none_good = type(good) is int and good == 0
-    return BlamesNobody(
+    return RefusedUnattributed(
         printable(error) if isinstance(error, str) and error else otherwise,
         is_ambiguous=sent > 1 and not is_none_good,
     )

@@ -49,7 +49,7 @@ def value_texts(value: object) -> Iterator[str]:
             pass  # null shows nothing
 
 
-def _without_rows(reply: Reply, part: Batch) -> Reply:
+def without_rows(reply: Reply, part: Batch) -> Reply:
     """
     Return *reply* less what its error repeats of the rows: it may go into a log line.
 
@@ -65,7 +65,7 @@ def _without_rows(reply: Reply, part: Batch) -> Reply:
     return msgspec.structs.replace(reply, body=msgspec.json.encode({**body, "error": shown}))
 
 
-def _without_content(words: str, row: Row) -> str:
+def without_content(words: str, row: Row) -> str:
     """Return a server's words about *row* less what they repeat of it: they go into the log."""
     try:
         row_values = msgspec.json.decode(row.body)

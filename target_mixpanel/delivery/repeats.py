@@ -7,22 +7,22 @@ import tenacity
 
 from target_mixpanel.delivery.batches import Batch
 from target_mixpanel.delivery.verdict import (
-    BlamesNobody,
     Delivered,
-    DoesNotAddUp,
-    Hopeless,
+    Fatal,
     NoSuchTable,
     Refused,
+    RefusedUnattributed,
     TableRefused,
     TooLarge,
     TryAgain,
+    Unaccounted,
     Verdict,
 )
 
 _LEAST_JITTER_SHARE: Final = 0.2
 
 
-_UNDECIDED: Final = (TryAgain, DoesNotAddUp)
+UNDECIDED: Final = (TryAgain, Unaccounted)
 
 
 class RetryPolicy(msgspec.Struct, frozen=True):
@@ -34,12 +34,12 @@ class RetryPolicy(msgspec.Struct, frozen=True):
     max_elapsed_s: float = 900.0
 
 
-def _may_double(part: Batch, verdict: Verdict) -> bool:
+def may_double(part: Batch, verdict: Verdict) -> bool:
     """Say whether to send *part* again could apply a row twice that must not be."""
-    return _ambiguity(verdict) is not None and not all(row.is_repeatable for row in part.rows)
+    return ambiguity(verdict) is not None and not all(row.is_repeatable for row in part.rows)
 
 
-def _ambiguity(verdict: Verdict) -> str | None:
+def ambiguity(verdict: Verdict) -> str | None:
     """
     Return why rows may have been applied of which the verdict is not that they were.
 
@@ -48,19 +48,20 @@ def _ambiguity(verdict: Verdict) -> str | None:
     match verdict:
         case TryAgain(is_ambiguous=True):
             return "no usable reply"
-        case BlamesNobody(is_ambiguous=True):
+        case RefusedUnattributed(is_ambiguous=True):
             return "some of its request's updates were refused"
-        case DoesNotAddUp():
+        case Unaccounted():
             return "the reply's count contradicts what was sent"
-        case TryAgain() | BlamesNobody():
+        case TryAgain() | RefusedUnattributed():
             return None
-        case Delivered() | Refused() | TooLarge() | TableRefused() | NoSuchTable() | Hopeless():
+        case Delivered() | Refused() | TooLarge() | TableRefused() | NoSuchTable() | Fatal():
             return None
         case unknown:
             assert_never(unknown)
 
 
-def _verdict_of(state: tenacity.RetryCallState) -> Verdict:
+def verdict_of(state: tenacity.RetryCallState) -> Verdict:
+    """Return what the latest attempt came to."""
     if state.outcome is None:
         raise RuntimeError("asked for a verdict before the first attempt")
     verdict: Verdict = state.outcome.result()

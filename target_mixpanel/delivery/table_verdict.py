@@ -114,7 +114,7 @@ def _refused(answer: Answer, table: Table, payload: Payload) -> TableRefused:
         if isinstance(entry, dict)
     ]
     shown = blamed[:_ROWS_SHOWN]
-    error, *messages = _without_rows(
+    error, *messages = without_rows(
         [_text(body, "error"), *(message for _, message in shown)], payload
     )
     words = [printable(error) or f"HTTP {answer.status}"]
@@ -140,7 +140,7 @@ def _index(entry: dict[str, Any]) -> int | None:
     return index if type(index) is int and index >= 0 else None
 
 
-def _without_rows(texts: Sequence[str], payload: Payload) -> list[str]:
+def without_rows(texts: Sequence[str], payload: Payload) -> list[str]:
     """
     Return a server's *texts* less what they repeat of the table's rows: they go into the log.
 

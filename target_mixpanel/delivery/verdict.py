@@ -39,7 +39,7 @@ class Refused(msgspec.Struct, frozen=True):
     rows: tuple[RefusedRow, ...]
 
 
-class BlamesNobody(msgspec.Struct, frozen=True):
+class RefusedUnattributed(msgspec.Struct, frozen=True):
     """The request was refused, and no row is named."""
 
     reason: str
@@ -66,7 +66,7 @@ class TryAgain(msgspec.Struct, frozen=True):
     """The rows may have arrived."""
 
 
-class DoesNotAddUp(msgspec.Struct, frozen=True):
+class Unaccounted(msgspec.Struct, frozen=True):
     """The reply's numbers contradict what was sent."""
 
     reason: str
@@ -88,7 +88,7 @@ class NoSuchTable(msgspec.Struct, frozen=True):
     """Where to ask which tables there are."""
 
 
-class Hopeless(msgspec.Struct, frozen=True):
+class Fatal(msgspec.Struct, frozen=True):
     """No repeat can help."""
 
     reason: str
@@ -98,13 +98,13 @@ class Hopeless(msgspec.Struct, frozen=True):
 Verdict: TypeAlias = (
     Delivered
     | Refused
-    | BlamesNobody
+    | RefusedUnattributed
     | TooLarge
     | TryAgain
-    | DoesNotAddUp
+    | Unaccounted
     | TableRefused
     | NoSuchTable
-    | Hopeless
+    | Fatal
 )
 
 OwnVerdicts: TypeAlias = Mapping[int, Callable[[Answer], Verdict]]
@@ -129,7 +129,7 @@ def judge_by_status(reply: Reply, own: OwnVerdicts, *, now: float | None = None)
         case NoAnswer(reason=reason, was_sent=was_sent):
             return TryAgain(reason, is_ambiguous=was_sent)
         case NotConnected(reason=reason):
-            return Hopeless(f"{reason}; check api_url, the proxy and the CA bundle")
+            return Fatal(f"{reason}; check api_url, the proxy and the CA bundle")
         case Answer(status=status) if status in own:
             return own[status](reply)
         case Answer():
@@ -149,12 +149,12 @@ def _judge_status(answer: Answer, now: float) -> Verdict:
             is_ambiguous=status != TOO_MANY,
         )
     if status in {_UNAUTHORIZED, _FORBIDDEN}:
-        return Hopeless(
+        return Fatal(
             f"{words}; check project_token, or the service account, its role and project_id, and "
             "that region is the project's",
             is_about_credentials=True,
         )
     if _FIRST_REDIRECT <= status < BAD_REQUEST:
         where = printable(answer.location or "elsewhere")
-        return Hopeless(f"{words}: a redirect to {where} is not followed; check region or api_url")
-    return Hopeless(f"{words}; {_REMEDIES.get(status, 'this is no answer of the ingestion API')}")
+        return Fatal(f"{words}: a redirect to {where} is not followed; check region or api_url")
+    return Fatal(f"{words}; {_REMEDIES.get(status, 'this is no answer of the ingestion API')}")

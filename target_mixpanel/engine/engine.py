@@ -24,7 +24,7 @@ from target_mixpanel.engine.destinations import Destinations
 from target_mixpanel.engine.lookup_tables import TableDestination
 from target_mixpanel.engine.report import check_report
 from target_mixpanel.engine.segment import Destination
-from target_mixpanel.engine.stream import Epoch, Stream
+from target_mixpanel.engine.stream import Segment, Stream
 from target_mixpanel.engine.summary import StreamCounts, Summary
 from target_mixpanel.errors import StreamSchemaError, printable
 from target_mixpanel.http.client import Client
@@ -191,16 +191,16 @@ class Loader:
             self._outbox.submit(batch)
             self.look_at_the_clock()  # there may have been no room for long
 
-    def destination(self, spec: StreamSpec, epoch: Epoch, header: bytes | None) -> Destination:
-        """Return where the rows go that one of *epoch*'s mappings, *spec*, makes."""
-        return self._destinations.of(spec, epoch.stream.name, epoch, header)
+    def destination(self, spec: StreamSpec, segment: Segment, header: bytes | None) -> Destination:
+        """Return where the rows go that one of *segment*'s mappings, *spec*, makes."""
+        return self._destinations.of(spec, segment.stream.name, segment, header)
 
     def _drain(self) -> None:
         if self._outbox is not None:
             self._outbox.drain()
         self._stop.raise_if_over()
 
-    def set_aside(self, epoch: Epoch, rejections: Sequence[Rejection]) -> None:
+    def set_aside(self, segment: Segment, rejections: Sequence[Rejection]) -> None:
         """
         Write *rejections* down and count them; a dry run only counts. On any thread.
 
@@ -208,9 +208,9 @@ class Loader:
             RejectedRecordError: There is nowhere to write them.
             RejectionRateError: There are too many.
         """
-        stream = epoch.stream
+        stream = segment.stream
         if self._dead_letters is not None:
-            self._dead_letters.write(stream.name, epoch.schema_line, rejections)
+            self._dead_letters.write(stream.name, segment.schema_line, rejections)
         for rejection in rejections:
             stream.note(rejection.flaw)
         if self._dead_letters is None and not self.settings.dry_run:
@@ -255,10 +255,10 @@ class Loader:
             first = [rejection for rejection in rejections if not rejection.record.is_rejected]
             for rejection in first:
                 rejection.record.is_rejected = True
-        by_epoch: dict[int, list[Rejection]] = {}
+        by_segment: dict[int, list[Rejection]] = {}
         for rejection in first:
-            by_epoch.setdefault(id(rejection.record.source), []).append(rejection)
-        for group in by_epoch.values():
+            by_segment.setdefault(id(rejection.record.source), []).append(rejection)
+        for group in by_segment.values():
             self.set_aside(group[0].record.source, group)
 
     def _count_request(self, batch: Batch, body_bytes: int, is_retry: bool) -> None:  # noqa: FBT001

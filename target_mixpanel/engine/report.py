@@ -12,7 +12,7 @@ from target_mixpanel.errors import SettingsError, printable
 _REASONS_SHOWN: Final = 5
 
 
-Verdict = Literal["complete", "failed", "stopped"]
+RunOutcome = Literal["complete", "failed", "stopped"]
 
 
 def check_report(path: Path) -> None:

@@ -17,9 +17,9 @@ from target_mixpanel.errors import (
     listed,
     printable,
 )
-from target_mixpanel.mapping.stream_schema import StreamShape
+from target_mixpanel.mapping.stream_schema import StreamSchema
 from target_mixpanel.model import Flaw, JsonObject, Mapped, Record, Rejection, Span
-from target_mixpanel.pipeline.pipeline import Refused, StreamPipeline, TimeWindow
+from target_mixpanel.pipeline.pipeline import StreamPipeline, TimeWindow, Unloadable
 from target_mixpanel.settings.parse import Settings
 from target_mixpanel.specs.matching import specs_for
 from target_mixpanel.specs.spec import StreamSpec
@@ -29,7 +29,7 @@ logger = logging.getLogger("target-mixpanel")
 _REJECTIONS_HELD: Final = 1_000
 """Rejections that wait to be written together: a disk confirms some hundred writes a second."""
 
-_EPOCHS_KEPT: Final = 16
+_SEGMENTS_KEPT: Final = 16
 """Compiled mappings of a stream that are kept: some taps alternate between two schemas."""
 
 
@@ -39,13 +39,15 @@ class Run(Protocol):
     settings: Settings
     ledger: CheckpointLedger
 
-    def destination(self, spec: StreamSpec, epoch: "Epoch", header: bytes | None) -> Destination:
-        """Return where the rows go that one of *epoch*'s mappings, *spec*, makes."""
+    def destination(
+        self, spec: StreamSpec, segment: "Segment", header: bytes | None
+    ) -> Destination:
+        """Return where the rows go that one of *segment*'s mappings, *spec*, makes."""
 
     def submit(self, batch: Batch) -> None:
         """Send *batch*; returns when there is room for it."""
 
-    def set_aside(self, epoch: "Epoch", rejections: Sequence[Rejection]) -> None:
+    def set_aside(self, segment: "Segment", rejections: Sequence[Rejection]) -> None:
         """Count *rejections* and write them down."""
 
     def release(self) -> None:
@@ -55,7 +57,7 @@ class Run(Protocol):
         """Return the time at Mixpanel, in ms since the epoch, as of the last look."""
 
 
-class Epoch(msgspec.Struct, eq=False):
+class Segment(msgspec.Struct, eq=False):
     """A part of a stream under one SCHEMA."""
 
     stream: "Stream"
@@ -68,7 +70,7 @@ class Epoch(msgspec.Struct, eq=False):
     tables: frozenset[int] = frozenset()
     """Which of them are lookup tables."""
     builders: Sequence[BatchBuilder] = ()
-    """What collects rows of this epoch alone."""
+    """What collects rows of this segment alone."""
 
 
 class Stream:
@@ -81,8 +83,8 @@ class Stream:
         """Told each settled batch's rows and the seconds it took, on the sender's thread."""
         self._run = run
         self._admit = run.ledger.admit
-        self._epoch = Epoch(self, b"")
-        self._epochs: dict[bytes, Epoch] = {}
+        self._segment = Segment(self, b"")
+        self._segments: dict[bytes, Segment] = {}
         self._rejections: list[Rejection] = []
         self._is_warned = False
 
@@ -93,15 +95,15 @@ class Stream:
         schema_line: bytes,
     ) -> None:
         """Take records of this schema from now on; `Loader.open_stream` says more."""
-        if schema_line == self._epoch.schema_line:
+        if schema_line == self._segment.schema_line:
             return
         self.send_rest()
         self.write_rejections()
-        if schema_line not in self._epochs:
-            if len(self._epochs) == _EPOCHS_KEPT:
-                self._epochs.pop(next(iter(self._epochs)))
-            self._epochs[schema_line] = self._compile(schema, key_properties, schema_line)
-        self._epoch = self._epochs[schema_line]
+        if schema_line not in self._segments:
+            if len(self._segments) == _SEGMENTS_KEPT:
+                self._segments.pop(next(iter(self._segments)))
+            self._segments[schema_line] = self._compile(schema, key_properties, schema_line)
+        self._segment = self._segments[schema_line]
 
     def load(self, values: JsonObject, line: bytes) -> None:
         """
@@ -115,12 +117,12 @@ class Stream:
             TargetMixpanelError: The run cannot go on.
         """
         self.counts.read += 1
-        pipeline = self._epoch.pipeline
+        pipeline = self._segment.pipeline
         if pipeline is None:
             self.counts.filtered += 1
             return
         outcome = pipeline.run(values)
-        if isinstance(outcome, Refused):
+        if isinstance(outcome, Unloadable):
             self._reject(line, outcome)
         else:
             self._collect(line, outcome)
@@ -131,7 +133,7 @@ class Stream:
 
         False: it needs a closer look, by `load` or `refuse`; nothing has happened yet.
         """
-        pipeline = self._epoch.pipeline
+        pipeline = self._segment.pipeline
         mapped = None if pipeline is None else pipeline.run_line(line)
         if mapped is None:
             return False
@@ -140,32 +142,32 @@ class Stream:
         return True
 
     def _collect(self, line: bytes, mapped: Sequence[Mapped]) -> None:
-        epoch = self._epoch
+        segment = self._segment
         if not mapped:
             self.counts.filtered += 1
-        elif epoch.tables:
+        elif segment.tables:
             self._collect_with_tables(line, mapped)
         else:
-            record = Record(line, self._admit(), epoch, len(mapped))
+            record = Record(line, self._admit(), segment, len(mapped))
             for row in mapped:
-                epoch.destinations[row.destination].add(row, record)
+                segment.destinations[row.destination].add(row, record)
 
     def _collect_with_tables(self, line: bytes, mapped: Sequence[Mapped]) -> None:
         """Take a record of which some rows wait for the last one of their lookup table."""
-        epoch = self._epoch
-        others = sum(row.destination not in epoch.tables for row in mapped)
-        record = Record(line, Span(0), epoch, others, waits_for_table=others < len(mapped))
+        segment = self._segment
+        others = sum(row.destination not in segment.tables for row in mapped)
+        record = Record(line, Span(0), segment, others, waits_for_table=others < len(mapped))
         if others:
             record.span = self._admit()
         else:
             self.counts.count_waiting(1)
         for row in mapped:
-            epoch.destinations[row.destination].add(row, record)
+            segment.destinations[row.destination].add(row, record)
 
     def refuse(self, line: bytes, flaw: Flaw) -> None:
         """Take a record that could not even be read."""
         self.counts.read += 1
-        self._reject(line, Refused(flaw))
+        self._reject(line, Unloadable(flaw))
 
     def filter(self) -> None:
         """Take a record that was filtered before it came here."""
@@ -175,11 +177,11 @@ class Stream:
     def send_due(self, now: float) -> float | None:
         """Send the batches that are old enough; return the seconds until the next one is."""
         self._warn_of_the_future()
-        return min(send_due(self._epoch.builders, now, self._run.submit), default=None)
+        return min(send_due(self._segment.builders, now, self._run.submit), default=None)
 
     def send_rest(self) -> None:
         """Send every row that waits for company."""
-        for builder in self._epoch.builders:
+        for builder in self._segment.builders:
             send(builder, self._run.submit)
 
     def write_rejections(self) -> None:
@@ -187,7 +189,7 @@ class Stream:
         if not self._rejections:
             return
         rejections, self._rejections = self._rejections, []
-        self._run.set_aside(self._epoch, rejections)
+        self._run.set_aside(self._segment, rejections)
         for rejection in rejections:
             self._run.ledger.settle(rejection.record.span)
         self._run.release()
@@ -214,7 +216,7 @@ class Stream:
         )
 
     def _warn_of_the_future(self) -> None:
-        pipeline = self._epoch.pipeline
+        pipeline = self._segment.pipeline
         if pipeline is not None and pipeline.is_ahead and not self._is_warned:
             self._is_warned = True
             logger.warning(
@@ -223,8 +225,8 @@ class Stream:
                 printable(self.name),
             )
 
-    def _reject(self, line: bytes, refused: Refused) -> None:
-        record = Record(line, self._admit(), self._epoch, 0, is_rejected=True)
+    def _reject(self, line: bytes, refused: Unloadable) -> None:
+        record = Record(line, self._admit(), self._segment, 0, is_rejected=True)
         self._rejections.append(Rejection(record, refused.flaw, refused.insert_id))
         settings = self._run.settings
         is_fatal = settings.dead_letter_folder is None and not settings.dry_run
@@ -236,18 +238,18 @@ class Stream:
         schema: JsonObject,
         key_properties: tuple[str, ...],
         schema_line: bytes,
-    ) -> Epoch:
+    ) -> Segment:
         settings = self._run.settings
         specs = specs_for(self.name, settings.mappings)
         if not specs:
             if settings.unmapped_streams == "skip":
                 logger.info("%s: has no mapping and is skipped", printable(self.name))
-                return Epoch(self, schema_line)
+                return Segment(self, schema_line)
             raise StreamSchemaError(
                 f'streams: none matches the stream "{printable(self.name)}"; map it, deselect it '
                 "in the tap, or set unmapped_streams: skip",
             )
-        shape = StreamShape(
+        stream_schema = StreamSchema(
             stream=self.name,
             schema=schema,
             key_properties=key_properties,
@@ -256,26 +258,26 @@ class Stream:
             hash_key=None if settings.hash_key is None else settings.hash_key.encode(),
         )
         window = TimeWindow(settings.since_ms, settings.until_ms)
-        pipeline = StreamPipeline(specs, shape, window, now_ms=self._run.now_ms)
+        pipeline = StreamPipeline(specs, stream_schema, window, now_ms=self._run.now_ms)
         if pipeline.left_out:
             logger.info(
                 '%s: "*" leaves out %s; name what you need under properties',
                 printable(self.name),
                 listed(list(pipeline.left_out)),
             )
-        epoch = Epoch(self, schema_line, pipeline)
-        self._find_destinations(epoch, specs)
-        return epoch
+        segment = Segment(self, schema_line, pipeline)
+        self._find_destinations(segment, specs)
+        return segment
 
-    def _find_destinations(self, epoch: Epoch, specs: Sequence[StreamSpec]) -> None:
-        headers = epoch.pipeline.headers if epoch.pipeline is not None else []
-        epoch.destinations = [
-            self._run.destination(spec, epoch, header)
+    def _find_destinations(self, segment: Segment, specs: Sequence[StreamSpec]) -> None:
+        headers = segment.pipeline.headers if segment.pipeline is not None else []
+        segment.destinations = [
+            self._run.destination(spec, segment, header)
             for spec, header in zip(specs, headers, strict=True)
         ]
-        epoch.tables = frozenset(n for n, header in enumerate(headers) if header is not None)
-        epoch.builders = [
-            builder for destination in epoch.destinations for builder in destination.builders
+        segment.tables = frozenset(n for n, header in enumerate(headers) if header is not None)
+        segment.builders = [
+            builder for destination in segment.destinations for builder in destination.builders
         ]
 
 

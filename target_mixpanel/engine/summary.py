@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from target_mixpanel.engine.report import _REASONS_SHOWN, Verdict
+from target_mixpanel.engine.report import _REASONS_SHOWN, RunOutcome
 from target_mixpanel.errors import RejectionRateError, printable
 from target_mixpanel.model import Flaw
 
@@ -23,7 +23,7 @@ _KINDS_TOLD_APART: Final = 100
 """Of rejections, in a stream: a server's words may differ each time, and memory must not grow."""
 
 
-class Refusals(msgspec.Struct, frozen=True):
+class RejectionKind(msgspec.Struct, frozen=True):
     """Why records were rejected, as far as they are told apart in a report."""
 
     stage: str
@@ -41,7 +41,7 @@ class StreamCounts:
         self.accepted = 0
         self._waiting = 0
         """Records that are accepted when their lookup table is."""
-        self.rejected: Counter[Refusals] = Counter()
+        self.rejected: Counter[RejectionKind] = Counter()
         self.requests = 0
         self.retries = 0
         self.bytes_sent = 0
@@ -69,10 +69,10 @@ class StreamCounts:
 
     def count_rejected(self, flaw: Flaw) -> bool:
         """Count one rejected record; say whether its kind is new."""
-        kind = Refusals(flaw.stage, flaw.reason, flaw.field)
+        kind = RejectionKind(flaw.stage, flaw.reason, flaw.field)
         with self._lock:
             if kind not in self.rejected and len(self.rejected) >= _KINDS_TOLD_APART:
-                kind = Refusals(flaw.stage, "other", None)
+                kind = RejectionKind(flaw.stage, "other", None)
             self.rejected[kind] += 1
             self.ended_at = self._clock()
             return self.rejected[kind] == 1
@@ -199,7 +199,7 @@ class Summary:
         for counts in self._streams.values():
             counts.check_rate(max_rate, is_end=True)
 
-    def report(self, verdict: Verdict, error: str | None = None) -> dict[str, Any]:
+    def report(self, verdict: RunOutcome, error: str | None = None) -> dict[str, Any]:
         """Return the end-of-run report: the run's verdict, then the counts of each stream."""
         return {
             "verdict": verdict,
@@ -209,7 +209,7 @@ class Summary:
             "streams": {name: counts.report() for name, counts in self._streams.items()},
         }
 
-    def block(self, verdict: Verdict) -> str:
+    def block(self, verdict: RunOutcome) -> str:
         """Return the report as a block of text for the log."""
         seconds = self._clock() - self._started_at
         lines = [f"summary: {verdict} after {seconds:.1f} s"]

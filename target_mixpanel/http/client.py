@@ -17,7 +17,7 @@ from requests.exceptions import InvalidSchema, InvalidURL
 from urllib3.exceptions import HTTPError, LocationParseError
 
 from target_mixpanel.errors import EndpointError, printable
-from target_mixpanel.http.connections import _Adapter, _Session, _shut
+from target_mixpanel.http.connections import _Adapter, _Session, shut
 from target_mixpanel.http.endpoint import Body, Endpoint
 from target_mixpanel.http.replies import Answer, NoAnswer, NotConnected, Reply
 
@@ -123,7 +123,7 @@ class Client:
         def cut() -> None:
             is_over.set()
             if self._socket is not None:
-                _shut(self._socket)
+                shut(self._socket)
 
         timer = threading.Timer(self._timeout_s, cut)
         timer.daemon = True
@@ -136,7 +136,7 @@ class Client:
     def _remember(self, connected: socket.socket) -> None:
         self._socket = connected
         if self._is_over.is_set():
-            _shut(connected)  # connecting took all the time there was
+            shut(connected)  # connecting took all the time there was
 
     def _note_sending(self) -> None:
         self._was_sent = True

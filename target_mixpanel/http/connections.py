@@ -88,7 +88,7 @@ def _pool_classes(
     return {"http": PlainPool, "https": TlsPool}
 
 
-def _shut(connected: Any) -> None:
+def shut(connected: Any) -> None:
     """End what is sent and received over a socket, whichever thread waits for it."""
     with suppress(OSError):
         # TLS within a proxy's TLS is no socket but has one. The plain method: SSLSocket's own

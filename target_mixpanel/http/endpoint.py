@@ -6,7 +6,6 @@ from typing import BinaryIO, Literal, TypeAlias
 
 import msgspec
 
-
 Body: TypeAlias = bytes | BinaryIO
 """What is sent: bytes, or a file, from its start to its end, of what memory should not hold."""
 
@@ -24,6 +23,7 @@ class Endpoint(msgspec.Struct, frozen=True):
 
 
 def headers_of(content_type: str | None, *, is_gzip: bool = False) -> dict[str, str]:
+    """Return the headers of a request whose body is *content_type*; None: it has no body."""
     headers = {
         "Accept": "application/json",
         "User-Agent": f"target-mixpanel/{metadata.version('target-mixpanel')}",

@@ -67,10 +67,10 @@ def json_object(body: bytes) -> dict[str, Any] | None:
     return decoded if isinstance(decoded, dict) else None
 
 
-def number(value: object) -> str:
+def count_text(value: object) -> str:
     """Return a count for a message, whatever a server put in its place."""
     is_sane = type(value) is int and abs(value) < _MAX_COUNT_SHOWN
-    return f"{value:,}" if is_sane else "no number"
+    return f"{value:,}" if is_sane else "no count_text"
 
 
 def retry_after_s(header: str | None, now: float) -> float:

@@ -15,8 +15,8 @@ from target_mixpanel.mapping.identity_events import (
 )
 from target_mixpanel.mapping.insert_id import InsertIdReader, insert_id_reader
 from target_mixpanel.mapping.paths import ResolvedColumn, Slot, Slots, Values
-from target_mixpanel.mapping.properties import Conversion as PropertyConversion
 from target_mixpanel.mapping.properties import (
+    ColumnConversion,
     PropertyRules,
     column_converter,
     compile_property,
@@ -25,7 +25,7 @@ from target_mixpanel.mapping.properties import (
 )
 from target_mixpanel.mapping.refusal import UnmappableError, refuse
 from target_mixpanel.mapping.sources import Fetch, column_hasher, fetch, source_name
-from target_mixpanel.mapping.stream_schema import StreamShape
+from target_mixpanel.mapping.stream_schema import StreamSchema
 from target_mixpanel.mapping.times import TimeReader, refuse_outside_window, time_reader
 from target_mixpanel.mapping.values import Converter
 from target_mixpanel.specs.spec import (
@@ -131,7 +131,7 @@ class EventPlan(msgspec.Struct, frozen=True):
         return Event(name, time_ms, insert_id, self.assembler.event(name, properties))
 
 
-def compile_events(spec: EventSpec, shape: StreamShape) -> EventPlan:
+def compile_events(spec: EventSpec, stream_schema: StreamSchema) -> EventPlan:
     """
     Compile *spec* against a stream's schema.
 
@@ -139,31 +139,35 @@ def compile_events(spec: EventSpec, shape: StreamShape) -> EventPlan:
         StreamSchemaError: The mapping and the schema do not fit; the message says how to mend it.
     """
     place = spec.place
-    sources, left_out = property_sources(spec.properties, _own_sources(spec), _RULES, shape, place)
+    sources, left_out = property_sources(
+        spec.properties, _own_sources(spec), _RULES, stream_schema, place
+    )
     slots = Slots()
-    name_event = _event_namer(spec, shape, slots)
-    fetch_time = fetch(spec.time, shape, f"{place}.time", slots)
-    id_names, identify = identifier(spec, shape, slots)
-    read_insert_id = insert_id_reader(spec, shape, slots)
-    read_ip = None if spec.ip is None else ip_reader(spec.ip, shape, f"{place}.ip", slots)
+    name_event = _event_namer(spec, stream_schema, slots)
+    fetch_time = fetch(spec.time, stream_schema, f"{place}.time", slots)
+    id_names, identify = identifier(spec, stream_schema, slots)
+    read_insert_id = insert_id_reader(spec, stream_schema, slots)
+    read_ip = None if spec.ip is None else ip_reader(spec.ip, stream_schema, f"{place}.ip", slots)
     first_property = len(slots.all)
     constants: dict[str, Any] = {"ip": NO_LOCATION} if read_ip is None else {}
     constants |= {
         name: constant_value(
             source.value,
             f'{place}.properties: "{printable(name)}"',
-            identity_converter(spec, shape, name, source),
+            identity_converter(spec, stream_schema, name, source),
         )
         for name, source in sources
         if isinstance(source, Constant) and source.value is not None
     }
     columns = {name: source for name, source in sources if isinstance(source, Column)}
-    conversions = [_conversion(name, columns[name], spec, shape, slots) for name in columns]
+    conversions = [_conversion(name, columns[name], spec, stream_schema, slots) for name in columns]
     ip_name = () if read_ip is None else ("ip",)
     names = ("time", "$insert_id", *id_names, *ip_name, *constants, *columns)
     plan = EventPlan(
         slots=slots.all,
-        event_name=_constant_name(spec, shape) if not possible_events(spec, shape) else None,
+        event_name=_constant_name(spec, stream_schema)
+        if not possible_events(spec, stream_schema)
+        else None,
         name_event=name_event,
         fetch_time=fetch_time,
         time_name=source_name(spec.time, "time"),
@@ -232,11 +236,11 @@ def _try_constants(plan: EventPlan, spec: EventSpec) -> None:
         raise StreamSchemaError(f"{spec.place}.{key}: {error.flaw.detail}") from None
 
 
-def _constant_name(spec: EventSpec, shape: StreamShape) -> str | None:
+def _constant_name(spec: EventSpec, stream_schema: StreamSchema) -> str | None:
     """Return the name of all events, None if it differs, or is none that an event can have."""
     match spec.event:
         case StreamName():
-            name: Any = shape.stream
+            name: Any = stream_schema.stream
         case Constant(value=value):
             name = value
         case Column():
@@ -244,13 +248,13 @@ def _constant_name(spec: EventSpec, shape: StreamShape) -> str | None:
     return name if isinstance(name, str) and name.strip() else None
 
 
-def _event_namer(spec: EventSpec, shape: StreamShape, slots: Slots) -> Fetch:
+def _event_namer(spec: EventSpec, stream_schema: StreamSchema, slots: Slots) -> Fetch:
     match spec.event:
         case StreamName():
-            name_event: Fetch = lambda _: shape.stream  # noqa: E731 (as the other case's)
+            name_event: Fetch = lambda _: stream_schema.stream  # noqa: E731 (as the other case's)
         case Constant() | Column() as source:
-            name_event = fetch(source, shape, f"{spec.place}.event_from", slots)
-    return guard_identity(name_event, spec, shape, slots)
+            name_event = fetch(source, stream_schema, f"{spec.place}.event_from", slots)
+    return guard_identity(name_event, spec, stream_schema, slots)
 
 
 def _own_sources(spec: EventSpec) -> list[Source | None]:
@@ -270,18 +274,18 @@ def _conversion(
     name: str,
     column: Column,
     spec: EventSpec,
-    shape: StreamShape,
+    stream_schema: StreamSchema,
     slots: Slots,
 ) -> Conversion:
     place = f"{spec.place}.properties"
     # An identity event's ids are ids, whatever their columns hold.
-    convert_id = identity_converter(spec, shape, name, column)
+    convert_id = identity_converter(spec, stream_schema, name, column)
 
     def converter_of(found: ResolvedColumn) -> Converter | None:
         if column.is_hashed:
-            return column_hasher(shape, place)
-        return convert_id or column_converter(found, shape, spec.timezone)
+            return column_hasher(stream_schema, place)
+        return convert_id or column_converter(found, stream_schema, spec.timezone)
 
-    conversion = PropertyConversion(converter_of, convert_id)
-    made = compile_property(name, column, conversion, shape, place)
+    conversion = ColumnConversion(converter_of, convert_id)
+    made = compile_property(name, column, conversion, stream_schema, place)
     return slots.add(made.column), made.convert, made.default

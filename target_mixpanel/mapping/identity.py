@@ -7,7 +7,7 @@ from target_mixpanel.mapping.canonical import id_text
 from target_mixpanel.mapping.paths import Slots, Values
 from target_mixpanel.mapping.refusal import refuse
 from target_mixpanel.mapping.sources import Fetch, fetch, fetch_id, source_name
-from target_mixpanel.mapping.stream_schema import StreamShape
+from target_mixpanel.mapping.stream_schema import StreamSchema
 from target_mixpanel.specs.spec import (
     Constant,
     DistinctId,
@@ -28,31 +28,31 @@ _DEVICE_PREFIX: Final = "$device:"
 
 def identifier(
     spec: EventSpec | UserSpec,
-    shape: StreamShape,
+    stream_schema: StreamSchema,
     slots: Slots,
 ) -> tuple[tuple[str, ...], Identify]:
     """Return the names of the properties that say who did it, and what finds their values."""
     match spec.identity:
         case DistinctId(source=source):
-            get = fetch_id(source, shape, f"{spec.place}.distinct_id", slots)
+            get = fetch_id(source, stream_schema, f"{spec.place}.distinct_id", slots)
             field = source_name(source, "distinct_id")
             return ("distinct_id",), lambda values: (id_text(get(values), field),)
         case SimplifiedId(user=user, device=device):
             names = ("distinct_id", "$user_id", "$device_id")
-            return names, _simplified(user, device, shape, spec.place, slots)
+            return names, _simplified(user, device, stream_schema, spec.place, slots)
 
 
 def _simplified(
     user: Source | None,
     device: Source | None,
-    shape: StreamShape,
+    stream_schema: StreamSchema,
     place: str,
     slots: Slots,
 ) -> Identify:
     """Return both ids, with the distinct_id that Mixpanel derives, which its deduplication uses."""
     nobody: Source = Constant(None)
-    get_user = fetch_id(user or nobody, shape, f"{place}.user_id", slots)
-    get_device = fetch_id(device or nobody, shape, f"{place}.device_id", slots)
+    get_user = fetch_id(user or nobody, stream_schema, f"{place}.user_id", slots)
+    get_device = fetch_id(device or nobody, stream_schema, f"{place}.device_id", slots)
     user_field = source_name(user or nobody, "user_id")
     device_field = source_name(device or nobody, "device_id")
 
@@ -72,9 +72,9 @@ def _simplified(
     return identify
 
 
-def ip_reader(source: Source, shape: StreamShape, place: str, slots: Slots) -> Fetch:
+def ip_reader(source: Source, stream_schema: StreamSchema, place: str, slots: Slots) -> Fetch:
     """Compile the address that Mixpanel makes a place of; NO_LOCATION where there is none."""
-    get = fetch(source, shape, place, slots)
+    get = fetch(source, stream_schema, place, slots)
     field = source_name(source, "ip")
 
     def read(values: Values) -> str | int:

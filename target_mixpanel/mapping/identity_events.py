@@ -8,7 +8,7 @@ from target_mixpanel.mapping.canonical import id_text
 from target_mixpanel.mapping.paths import Slots, Values
 from target_mixpanel.mapping.refusal import refuse
 from target_mixpanel.mapping.sources import Fetch, fetch, source_name
-from target_mixpanel.mapping.stream_schema import StreamShape
+from target_mixpanel.mapping.stream_schema import StreamSchema
 from target_mixpanel.mapping.values import Converter
 from target_mixpanel.specs.spec import (
     Column,
@@ -29,7 +29,9 @@ _WHY_NOT: Final = (
 )
 
 
-def guard_identity(name_event: Fetch, spec: EventSpec, shape: StreamShape, slots: Slots) -> Fetch:
+def guard_identity(
+    name_event: Fetch, spec: EventSpec, stream_schema: StreamSchema, slots: Slots
+) -> Fetch:
     """
     Return *name_event*, seeing to it that an identity event may be sent and has the ids it needs.
 
@@ -41,18 +43,20 @@ def guard_identity(name_event: Fetch, spec: EventSpec, shape: StreamShape, slots
         StreamSchemaError: The stream's own name is an identity event's, and must not be.
     """
     if isinstance(spec.event, StreamName):
-        flaw = identity_flaw(shape.stream, spec.properties, is_original=spec.is_original_identity)
+        flaw = identity_flaw(
+            stream_schema.stream, spec.properties, is_original=spec.is_original_identity
+        )
         if flaw is not None:
             raise StreamSchemaError(f"{spec.place}.event: is the stream's name, and {flaw}")
-    if not possible_events(spec, shape):
+    if not possible_events(spec, stream_schema):
         return name_event
     if spec.is_original_identity:
-        return _complete(name_event, spec, shape, slots)
+        return _complete(name_event, spec, stream_schema, slots)
     return _none(name_event, spec)
 
 
 def identity_converter(
-    spec: EventSpec, shape: StreamShape, name: str, source: Source
+    spec: EventSpec, stream_schema: StreamSchema, name: str, source: Source
 ) -> Converter | None:
     """
     Return how the ids of identity events are read, None for other properties.
@@ -60,7 +64,7 @@ def identity_converter(
     Raises:
         StreamSchemaError: The property is a list of ids, and hashed.
     """
-    possible = possible_events(spec, shape) if spec.is_original_identity else {}
+    possible = possible_events(spec, stream_schema) if spec.is_original_identity else {}
     if not any(name in needed for needed in possible.values()):
         return None
     field = source_name(source, name)
@@ -74,13 +78,13 @@ def identity_converter(
     return lambda value: _two_ids(value, field)
 
 
-def possible_events(spec: EventSpec, shape: StreamShape) -> dict[str, tuple[str, ...]]:
+def possible_events(spec: EventSpec, stream_schema: StreamSchema) -> dict[str, tuple[str, ...]]:
     """Return the identity events that a record may become, each with what it needs."""
     match spec.event:
         case Column():
             return IDENTITY_EVENTS
         case StreamName():
-            event: Any = shape.stream
+            event: Any = stream_schema.stream
         case Constant(value=event):
             pass
     is_one = isinstance(event, str) and event in IDENTITY_EVENTS
@@ -99,7 +103,9 @@ def _none(name_event: Fetch, spec: EventSpec) -> Fetch:
     return name
 
 
-def _complete(name_event: Fetch, spec: EventSpec, shape: StreamShape, slots: Slots) -> Fetch:
+def _complete(
+    name_event: Fetch, spec: EventSpec, stream_schema: StreamSchema, slots: Slots
+) -> Fetch:
     properties = spec.properties
     sources: dict[str, Source] = (
         dict(properties.sources) if isinstance(properties, NamedProperties) else {}
@@ -110,11 +116,11 @@ def _complete(name_event: Fetch, spec: EventSpec, shape: StreamShape, slots: Slo
             (
                 name,
                 source_name(sources[name], name) if name in sources else name,
-                fetch(sources.get(name, Constant(None)), shape, place, slots),
+                fetch(sources.get(name, Constant(None)), stream_schema, place, slots),
             )
             for name in names
         ]
-        for event, names in possible_events(spec, shape).items()
+        for event, names in possible_events(spec, stream_schema).items()
     }
 
     def name_checked(values: Values) -> Any:

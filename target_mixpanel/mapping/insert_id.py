@@ -12,7 +12,7 @@ from target_mixpanel.mapping.canonical import canonical, encode
 from target_mixpanel.mapping.json_schema import string_format
 from target_mixpanel.mapping.paths import WHOLE_RECORD, ResolvedColumn, Slots, Values, resolve
 from target_mixpanel.mapping.refusal import refuse
-from target_mixpanel.mapping.stream_schema import StreamShape
+from target_mixpanel.mapping.stream_schema import StreamSchema
 from target_mixpanel.mapping.times import instant, parse_iso
 from target_mixpanel.specs.spec import EventSpec, KeyColumns, KeyProperties, VerbatimInsertId
 
@@ -29,7 +29,7 @@ _FINER_THAN_MICROSECONDS: Final = re.compile(r"[.,]\d{6}(\d*[1-9])")
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
-def insert_id_reader(spec: EventSpec, shape: StreamShape, slots: Slots) -> InsertIdReader:
+def insert_id_reader(spec: EventSpec, stream_schema: StreamSchema, slots: Slots) -> InsertIdReader:
     """
     Compile how a stream's records get their $insert_id.
 
@@ -42,21 +42,21 @@ def insert_id_reader(spec: EventSpec, shape: StreamShape, slots: Slots) -> Inser
     place = f"{spec.place}.insert_id"
     match spec.insert_id:
         case VerbatimInsertId(path=path):
-            return _verbatim(resolve(path, shape.schema, place), slots)
+            return _verbatim(resolve(path, stream_schema.schema, place), slots)
         case KeyColumns(paths=paths):
-            columns = [resolve(path, shape.schema, place) for path in paths]
-            return _hashed(columns, spec, shape, slots)
-        case KeyProperties() if shape.key_properties:
-            return _hashed(_resolve_key(shape, place), spec, shape, slots)
+            columns = [resolve(path, stream_schema.schema, place) for path in paths]
+            return _hashed(columns, spec, stream_schema, slots)
+        case KeyProperties() if stream_schema.key_properties:
+            return _hashed(_resolve_key(stream_schema, place), spec, stream_schema, slots)
         case KeyProperties():
-            return _hashed_whole(shape.stream, slots)
+            return _hashed_whole(stream_schema.stream, slots)
 
 
-def _resolve_key(shape: StreamShape, place: str) -> list[ResolvedColumn]:
+def _resolve_key(stream_schema: StreamSchema, place: str) -> list[ResolvedColumn]:
     try:
         return [
-            resolve((name,), shape.schema, f"{place}: key_properties")
-            for name in shape.key_properties
+            resolve((name,), stream_schema.schema, f"{place}: key_properties")
+            for name in stream_schema.key_properties
         ]
     except StreamSchemaError as error:
         raise StreamSchemaError(
@@ -85,15 +85,15 @@ def _verbatim(column: ResolvedColumn, slots: Slots) -> InsertIdReader:
 def _hashed(
     columns: Sequence[ResolvedColumn],
     spec: EventSpec,
-    shape: StreamShape,
+    stream_schema: StreamSchema,
     slots: Slots,
 ) -> InsertIdReader:
-    recipe, timezone = _Recipe(shape.stream), spec.timezone
+    recipe, timezone = _Recipe(stream_schema.stream), spec.timezone
     readers = [
         (
             slots.add(column),
             column.name,
-            string_format(column.schema, shape.schema) == "date-time",
+            string_format(column.schema, stream_schema.schema) == "date-time",
         )
         for column in columns
     ]

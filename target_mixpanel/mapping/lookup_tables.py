@@ -13,7 +13,7 @@ from target_mixpanel.mapping.canonical import scalar_text
 from target_mixpanel.mapping.json_schema import string_format
 from target_mixpanel.mapping.paths import ResolvedColumn, Slot, Slots, Values, resolve
 from target_mixpanel.mapping.properties import (
-    Conversion,
+    ColumnConversion,
     PropertyRules,
     compile_property,
     constant_value,
@@ -21,7 +21,7 @@ from target_mixpanel.mapping.properties import (
 )
 from target_mixpanel.mapping.refusal import refuse
 from target_mixpanel.mapping.sources import column_hasher
-from target_mixpanel.mapping.stream_schema import StreamShape
+from target_mixpanel.mapping.stream_schema import StreamSchema
 from target_mixpanel.mapping.times import parse_iso
 from target_mixpanel.specs.spec import Column, Constant, LookupTableSpec, Source
 
@@ -95,19 +95,19 @@ class LookupTablePlan(msgspec.Struct, frozen=True):
         return text
 
 
-def compile_lookup_table(spec: LookupTableSpec, shape: StreamShape) -> LookupTablePlan:
+def compile_lookup_table(spec: LookupTableSpec, stream_schema: StreamSchema) -> LookupTablePlan:
     """
     Compile *spec* against a stream's schema.
 
     Raises:
         StreamSchemaError: The mapping and the schema do not fit; the message says how to mend it.
     """
-    key = resolve(spec.key, shape.schema, f"{spec.place}.key")
+    key = resolve(spec.key, stream_schema.schema, f"{spec.place}.key")
     sources, left_out = property_sources(
         spec.properties,
         [Column(spec.key)],
         _RULES,
-        shape,
+        stream_schema,
         spec.place,
     )
     place = f"{spec.place}.properties"
@@ -129,13 +129,15 @@ def compile_lookup_table(spec: LookupTableSpec, shape: StreamShape) -> LookupTab
         slots=slots.all,
         header=header,
         key_name=key.name,
-        columns=tuple(_column(name, source, spec, shape, slots) for name, source in sources),
+        columns=tuple(
+            _column(name, source, spec, stream_schema, slots) for name, source in sources
+        ),
         left_out=left_out,
     )
 
 
 def _column(
-    name: str, source: Source, spec: LookupTableSpec, shape: StreamShape, slots: Slots
+    name: str, source: Source, spec: LookupTableSpec, stream_schema: StreamSchema, slots: Slots
 ) -> tuple[int | None, str, Cell]:
     place = f"{spec.place}.properties"
     any_cell = partial(_cell, field="value", timezone=UTC, form=None)
@@ -152,11 +154,11 @@ def _column(
 
     def cell_of(found: ResolvedColumn) -> Cell:
         if column.is_hashed:
-            return column_hasher(shape, place)
-        form = string_format(found.schema, shape.schema)
+            return column_hasher(stream_schema, place)
+        form = string_format(found.schema, stream_schema.schema)
         return partial(_cell, field=found.name, timezone=spec.timezone, form=form)
 
-    made = compile_property(name, column, Conversion(cell_of, any_cell), shape, place)
+    made = compile_property(name, column, ColumnConversion(cell_of, any_cell), stream_schema, place)
     empty = "" if made.default is None else made.default
     return slots.add(made.column), empty, made.convert or any_cell
 

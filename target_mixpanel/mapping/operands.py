@@ -15,7 +15,7 @@ from target_mixpanel.mapping.paths import ResolvedColumn
 from target_mixpanel.mapping.properties import column_converter
 from target_mixpanel.mapping.refusal import refuse
 from target_mixpanel.mapping.sources import column_hasher
-from target_mixpanel.mapping.stream_schema import StreamShape
+from target_mixpanel.mapping.stream_schema import StreamSchema
 from target_mixpanel.mapping.values import Converter, converter
 from target_mixpanel.specs.spec import AllColumns, Column, GroupSpec, UserOperation, UserSpec
 
@@ -50,7 +50,7 @@ def operand_converter(
     spec: UserSpec | GroupSpec,
     column: Column,
     found: ResolvedColumn,
-    shape: StreamShape,
+    stream_schema: StreamSchema,
     place: str,
 ) -> Converter | None:
     """
@@ -62,11 +62,11 @@ def operand_converter(
         StreamSchemaError: By the schema the column never holds such a value.
     """
     if column.is_hashed:
-        convert: Converter | None = column_hasher(shape, place)
+        convert: Converter | None = column_hasher(stream_schema, place)
         kinds = frozenset({"string"})
     else:
-        convert = column_converter(found, shape, spec.timezone, _ANY_NUMBER_OF_ITEMS)
-        kinds = _certain_types(found, shape)
+        convert = column_converter(found, stream_schema, spec.timezone, _ANY_NUMBER_OF_ITEMS)
+        kinds = _certain_types(found, stream_schema)
     taken = _TYPES_TAKEN.get(spec.operation)
     if kinds and taken is not None and not kinds & taken:
         remedy = "exclude it" if isinstance(spec.properties, AllColumns) else "leave it out"
@@ -80,8 +80,12 @@ def operand_converter(
     return _with_rule(_RULES[spec.operation], convert, found.name)
 
 
-def _certain_types(found: ResolvedColumn, shape: StreamShape) -> frozenset[str]:
-    return certain_types(found.schema, shape.schema) if shape.is_schema_enforced else frozenset()
+def _certain_types(found: ResolvedColumn, stream_schema: StreamSchema) -> frozenset[str]:
+    return (
+        certain_types(found.schema, stream_schema.schema)
+        if stream_schema.is_schema_enforced
+        else frozenset()
+    )
 
 
 def constant_converter(operation: UserOperation) -> Converter:

@@ -52,7 +52,7 @@ WHOLE_RECORD: Final = ResolvedColumn((), {})
 """Not one column but all of them."""
 
 
-def taker(slots: Sequence[Slot]) -> Callable[[JsonObject], Values]:
+def record_splitter(slots: Sequence[Slot]) -> Callable[[JsonObject], Values]:
     """Return the function that takes a record apart."""
     paths = [slot.column.path for slot in slots]
     if all(len(path) == 1 for path in paths):

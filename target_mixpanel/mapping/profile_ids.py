@@ -10,7 +10,7 @@ from target_mixpanel.mapping.identity import identifier
 from target_mixpanel.mapping.paths import Slots, Values
 from target_mixpanel.mapping.refusal import UnmappableError, refuse
 from target_mixpanel.mapping.sources import fetch_id, source_name
-from target_mixpanel.mapping.stream_schema import StreamShape
+from target_mixpanel.mapping.stream_schema import StreamSchema
 from target_mixpanel.model import JsonObject
 from target_mixpanel.specs.spec import Column, DistinctId, GroupSpec, SimplifiedId, Source, UserSpec
 
@@ -19,7 +19,9 @@ Identifier: TypeAlias = Callable[[Values], tuple[str, JsonObject] | None]
 the record is about nobody, and the mapping says by a blank default that there are such."""
 
 
-def profile_identifier(spec: UserSpec | GroupSpec, shape: StreamShape, slots: Slots) -> Identifier:
+def profile_identifier(
+    spec: UserSpec | GroupSpec, stream_schema: StreamSchema, slots: Slots
+) -> Identifier:
     """
     Compile whose profile a record changes.
 
@@ -29,9 +31,9 @@ def profile_identifier(spec: UserSpec | GroupSpec, shape: StreamShape, slots: Sl
     """
     match spec:
         case UserSpec():
-            identify = _user_identifier(spec, shape, slots)
+            identify = _user_identifier(spec, stream_schema, slots)
         case GroupSpec():
-            identify = _group_identifier(spec, shape, slots)
+            identify = _group_identifier(spec, stream_schema, slots)
     if not any(isinstance(source, Column) for source in id_sources(spec)):
         try:
             identify([])
@@ -52,8 +54,8 @@ def id_sources(spec: UserSpec | GroupSpec) -> tuple[Source | None, ...]:
             return (user, device)
 
 
-def _user_identifier(spec: UserSpec, shape: StreamShape, slots: Slots) -> Identifier:
-    _, identify = identifier(spec, shape, slots)
+def _user_identifier(spec: UserSpec, stream_schema: StreamSchema, slots: Slots) -> Identifier:
+    _, identify = identifier(spec, stream_schema, slots)
     ids = [source for source in id_sources(spec) if source is not None]
     field = source_name(ids[0], "distinct_id")
     may_be_nobody = any(map(_is_blank_by_default, ids))
@@ -69,8 +71,8 @@ def _user_identifier(spec: UserSpec, shape: StreamShape, slots: Slots) -> Identi
     return read
 
 
-def _group_identifier(spec: GroupSpec, shape: StreamShape, slots: Slots) -> Identifier:
-    get = fetch_id(spec.group_id, shape, f"{spec.place}.group_id", slots, _group_text)
+def _group_identifier(spec: GroupSpec, stream_schema: StreamSchema, slots: Slots) -> Identifier:
+    get = fetch_id(spec.group_id, stream_schema, f"{spec.place}.group_id", slots, _group_text)
     field = source_name(spec.group_id, "group_id")
     group_key = spec.group_key
     may_be_none = _is_blank_by_default(spec.group_id)

@@ -17,7 +17,7 @@ from target_mixpanel.mapping.operands import constant_converter, operand_convert
 from target_mixpanel.mapping.paths import Slot, Slots, Values
 from target_mixpanel.mapping.profile_ids import Identifier, id_sources, profile_identifier
 from target_mixpanel.mapping.properties import (
-    Conversion,
+    ColumnConversion,
     PropertyRules,
     compile_property,
     constant_value,
@@ -25,7 +25,7 @@ from target_mixpanel.mapping.properties import (
 )
 from target_mixpanel.mapping.refusal import refuse
 from target_mixpanel.mapping.sources import Fetch, fetch, source_name
-from target_mixpanel.mapping.stream_schema import StreamShape
+from target_mixpanel.mapping.stream_schema import StreamSchema
 from target_mixpanel.mapping.values import Converter
 from target_mixpanel.model import JsonObject
 from target_mixpanel.specs.spec import (
@@ -109,7 +109,7 @@ class ProfilePlan(msgspec.Struct, frozen=True):
         return ProfileUpdate(profile_id, self.operation, update)
 
 
-def compile_profiles(spec: UserSpec | GroupSpec, shape: StreamShape) -> ProfilePlan:
+def compile_profiles(spec: UserSpec | GroupSpec, stream_schema: StreamSchema) -> ProfilePlan:
     """
     Compile *spec* against a stream's schema.
 
@@ -117,14 +117,14 @@ def compile_profiles(spec: UserSpec | GroupSpec, shape: StreamShape) -> ProfileP
         StreamSchemaError: The mapping and the schema do not fit; the message says how to mend it.
     """
     slots = Slots()
-    read_operand, left_out = _operand_reader(spec, shape, slots)
+    read_operand, left_out = _operand_reader(spec, stream_schema, slots)
     ip = _ip_source(spec)
     return ProfilePlan(
         slots=slots.all,
         operation=spec.operation,
-        identify=profile_identifier(spec, shape, slots),
-        is_deleted=_deletion(spec, shape, slots),
-        read_ip=None if ip is None else ip_reader(ip, shape, f"{spec.place}.ip", slots),
+        identify=profile_identifier(spec, stream_schema, slots),
+        is_deleted=_deletion(spec, stream_schema, slots),
+        read_ip=None if ip is None else ip_reader(ip, stream_schema, f"{spec.place}.ip", slots),
         read_operand=read_operand,
         left_out=left_out,
     )
@@ -135,11 +135,11 @@ def _ip_source(spec: UserSpec | GroupSpec) -> Source | None:
 
 
 def _deletion(
-    spec: UserSpec | GroupSpec, shape: StreamShape, slots: Slots
+    spec: UserSpec | GroupSpec, stream_schema: StreamSchema, slots: Slots
 ) -> Callable[[Values], bool] | None:
     if spec.delete_when is None:
         return None
-    get = fetch(spec.delete_when, shape, f"{spec.place}.delete_when", slots)
+    get = fetch(spec.delete_when, stream_schema, f"{spec.place}.delete_when", slots)
     field = source_name(spec.delete_when, "delete_when")
 
     def is_deleted(values: Values) -> bool:
@@ -157,7 +157,7 @@ def _deletion(
 
 
 def _operand_reader(
-    spec: UserSpec | GroupSpec, shape: StreamShape, slots: Slots
+    spec: UserSpec | GroupSpec, stream_schema: StreamSchema, slots: Slots
 ) -> tuple[OperandReader, tuple[str, ...]]:
     """Return how a record's operand is read, and the columns left out."""
     match spec.properties:
@@ -172,7 +172,7 @@ def _operand_reader(
                 properties,
                 [*id_sources(spec), spec.delete_when, _ip_source(spec)],
                 _RULES,
-                shape,
+                stream_schema,
                 spec.place,
             )
     if not sources:
@@ -180,13 +180,13 @@ def _operand_reader(
             f'{spec.place}.properties: "*" takes no column of this stream; name the properties, or '
             "write operation: delete",
         )
-    return _properties_reader(sources, spec, shape, slots), left_out
+    return _properties_reader(sources, spec, stream_schema, slots), left_out
 
 
 def _properties_reader(
     sources: tuple[tuple[str, Source], ...],
     spec: UserSpec | GroupSpec,
-    shape: StreamShape,
+    stream_schema: StreamSchema,
     slots: Slots,
 ) -> OperandReader:
     place = f"{spec.place}.properties"
@@ -201,9 +201,11 @@ def _properties_reader(
                 where = f'{place}: "{printable(name)}"'
                 constants[name] = constant_value(value, where, convert_constant)
             case Column() as column:
-                convert = partial(operand_converter, spec, column, shape=shape, place=place)
-                conversion = Conversion(convert, convert_constant)
-                made = compile_property(name, column, conversion, shape, place)
+                convert = partial(
+                    operand_converter, spec, column, stream_schema=stream_schema, place=place
+                )
+                conversion = ColumnConversion(convert, convert_constant)
+                made = compile_property(name, column, conversion, stream_schema, place)
                 columns.append((name, slots.add(made.column), made.default, made.convert))
     return _reader({name: value for name, value in constants.items() if value is not None}, columns)
 

@@ -11,7 +11,7 @@ from target_mixpanel.limits import MAX_ARRAY_ITEMS, NAME_MAX_CHARS
 from target_mixpanel.mapping.json_schema import alternatives, types
 from target_mixpanel.mapping.paths import ResolvedColumn, resolve
 from target_mixpanel.mapping.refusal import UnmappableError
-from target_mixpanel.mapping.stream_schema import StreamShape
+from target_mixpanel.mapping.stream_schema import StreamSchema
 from target_mixpanel.mapping.values import Converter, converter
 from target_mixpanel.model import JsonObject
 from target_mixpanel.specs.spec import AllColumns, Column, NamedProperties, Properties, Source
@@ -37,7 +37,7 @@ def property_sources(
     properties: Properties,
     consumed: Iterable[Source | None],
     rules: PropertyRules,
-    shape: StreamShape,
+    stream_schema: StreamSchema,
     place: str,
 ) -> tuple[tuple[NamedSource, ...], tuple[str, ...]]:
     """
@@ -47,7 +47,7 @@ def property_sources(
         properties: What the mapping says.
         consumed: Sources whose columns "*" does not take a second time.
         rules: Mixpanel's.
-        shape: The stream's.
+        stream_schema: The stream's.
         place: The mapping's.
 
     Raises:
@@ -58,7 +58,11 @@ def property_sources(
             left_out: tuple[str, ...] = ()
         case AllColumns(exclude=exclude):
             taken, left_out = choose_columns(
-                shape, exclude, top_level_columns(consumed), f"{place}.exclude", rules.reserved
+                stream_schema,
+                exclude,
+                top_level_columns(consumed),
+                f"{place}.exclude",
+                rules.reserved,
             )
             sources = tuple((name, Column((name,))) for name in taken)
     if rules.at_most is not None and len(sources) > rules.at_most:
@@ -75,7 +79,7 @@ def property_sources(
     return sources, left_out
 
 
-class Conversion(msgspec.Struct, frozen=True):
+class ColumnConversion(msgspec.Struct, frozen=True):
     """How the values of one property become Mixpanel's; None: they pass as they are."""
 
     of_column: Callable[[ResolvedColumn], Converter | None]
@@ -97,8 +101,8 @@ class CompiledProperty(msgspec.Struct, frozen=True):
 def compile_property(
     name: str,
     column: Column,
-    conversion: Conversion,
-    shape: StreamShape,
+    conversion: ColumnConversion,
+    stream_schema: StreamSchema,
     place: str,
 ) -> CompiledProperty:
     """
@@ -108,13 +112,13 @@ def compile_property(
         name: The property's.
         column: Where its value stands.
         conversion: Of its values.
-        shape: The stream's.
+        stream_schema: The stream's.
         place: The mapping's properties'.
 
     Raises:
         StreamSchemaError: The schema has no such column, or the default is no value.
     """
-    found = resolve(column.path, shape.schema, place)
+    found = resolve(column.path, stream_schema.schema, place)
     default = None
     if column.default is not msgspec.UNSET and column.default is not None:
         where = f'{place}: the default of "{printable(name)}"'
@@ -124,17 +128,17 @@ def compile_property(
 
 def column_converter(
     found: ResolvedColumn,
-    shape: StreamShape,
+    stream_schema: StreamSchema,
     timezone: tzinfo,
     max_items: int = MAX_ARRAY_ITEMS,
 ) -> Converter | None:
     """Return how a column's values are converted that are not hashed, as its schema asks for."""
     return converter(
         found.schema,
-        shape.schema,
+        stream_schema.schema,
         timezone,
         found.name,
-        is_schema_enforced=shape.is_schema_enforced,
+        is_schema_enforced=stream_schema.is_schema_enforced,
         max_items=max_items,
     )
 
@@ -154,7 +158,7 @@ def constant_value(value: Any, place: str, convert: Converter | None = None) -> 
 
 
 def choose_columns(
-    shape: StreamShape,
+    stream_schema: StreamSchema,
     exclude: frozenset[str],
     consumed: frozenset[str],
     place: str,
@@ -170,7 +174,7 @@ def choose_columns(
     Raises:
         StreamSchemaError: *exclude* names a column that the schema does not have.
     """
-    columns = shape.schema.get("properties") or {}
+    columns = stream_schema.schema.get("properties") or {}
     unknown = sorted(exclude - columns.keys())
     if unknown:
         raise StreamSchemaError(
@@ -178,12 +182,13 @@ def choose_columns(
             f"{listed(sorted(columns))}",
         )
     candidates = [name for name in columns if name not in exclude | consumed]
-    if not shape.takes_metadata:
+    if not stream_schema.takes_metadata:
         candidates = [name for name in candidates if not name.startswith("_sdc_")]
     taken = tuple(
         name
         for name in candidates
-        if not _is_reserved(name, reserved) and _is_scalar_or_list(columns[name], shape.schema)
+        if not _is_reserved(name, reserved)
+        and _is_scalar_or_list(columns[name], stream_schema.schema)
     )
     return taken, tuple(name for name in candidates if name not in taken)
 

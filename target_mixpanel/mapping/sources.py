@@ -9,7 +9,7 @@ import msgspec
 from target_mixpanel.errors import SettingsError
 from target_mixpanel.mapping.canonical import id_text
 from target_mixpanel.mapping.paths import Slots, Values, resolve
-from target_mixpanel.mapping.stream_schema import StreamShape
+from target_mixpanel.mapping.stream_schema import StreamSchema
 from target_mixpanel.mapping.values import Converter, hasher
 from target_mixpanel.specs.spec import Column, Constant, Source
 
@@ -17,7 +17,7 @@ Fetch: TypeAlias = Callable[[Values], Any]
 """A record's values → the source's value, its default where there is none, else None."""
 
 
-def fetch(source: Source, shape: StreamShape, place: str, slots: Slots) -> Fetch:
+def fetch(source: Source, stream_schema: StreamSchema, place: str, slots: Slots) -> Fetch:
     """
     Compile *source* against a stream's schema.
 
@@ -28,8 +28,8 @@ def fetch(source: Source, shape: StreamShape, place: str, slots: Slots) -> Fetch
         case Constant(value=value):
             return lambda _: value
         case Column(path=path, default=default, is_hashed=is_hashed):
-            get = operator.itemgetter(slots.add(resolve(path, shape.schema, place)))
-            hashed = column_hasher(shape, place) if is_hashed else None
+            get = operator.itemgetter(slots.add(resolve(path, stream_schema.schema, place)))
+            hashed = column_hasher(stream_schema, place) if is_hashed else None
             if hashed is None and default is msgspec.UNSET:
                 return get
             return _with_default(get, None if default is msgspec.UNSET else default, hashed)
@@ -37,7 +37,7 @@ def fetch(source: Source, shape: StreamShape, place: str, slots: Slots) -> Fetch
 
 def fetch_id(
     source: Source,
-    shape: StreamShape,
+    stream_schema: StreamSchema,
     place: str,
     slots: Slots,
     as_text: Callable[[Any, str], str] = id_text,
@@ -52,8 +52,8 @@ def fetch_id(
         StreamSchemaError: The schema has no such column.
     """
     if not isinstance(source, Column) or not source.is_hashed:
-        return fetch(source, shape, place, slots)
-    hashed = column_hasher(shape, place)
+        return fetch(source, stream_schema, place, slots)
+    hashed = column_hasher(stream_schema, place)
     field = source_name(source, place)
 
     def hash_id(value: Any) -> str:
@@ -61,15 +61,15 @@ def fetch_id(
         return hashed(text) if text else text
 
     default = None if source.default is msgspec.UNSET else source.default
-    slot = slots.add(resolve(source.path, shape.schema, place))
+    slot = slots.add(resolve(source.path, stream_schema.schema, place))
     return _with_default(operator.itemgetter(slot), default, hash_id)
 
 
-def column_hasher(shape: StreamShape, place: str) -> Converter:
+def column_hasher(stream_schema: StreamSchema, place: str) -> Converter:
     """Return the hash that stands for a column's values."""
-    if shape.hash_key is None:
+    if stream_schema.hash_key is None:
         raise SettingsError(f"hash_key: is needed by {place}, which is hashed")
-    return hasher(shape.hash_key)
+    return hasher(stream_schema.hash_key)
 
 
 def source_name(source: Source, otherwise: str) -> str:

@@ -5,7 +5,7 @@ import msgspec
 from target_mixpanel.model import JsonObject
 
 
-class StreamShape(msgspec.Struct, frozen=True):
+class StreamSchema(msgspec.Struct, frozen=True):
     """A stream's SCHEMA, with what the settings say about all streams."""
 
     stream: str

@@ -68,7 +68,7 @@ def converter(  # noqa: PLR0913 (each a fact of its own)
     if kinds == {"integer"}:
         return whole_number
     if kinds == {"number"}:
-        return decimal_number
+        return exact_number
     if kinds == {"array"} and _holds_texts(column, root):
         return _ShortTexts(field, max_items)
     reading = _Reading(field, timezone, max_items)
@@ -138,10 +138,10 @@ def whole_number(value: Any) -> Any:
     """Return an integer as it is if a double holds it, else as its text."""
     if type(value) is int:
         return value if -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER else str(value)
-    return decimal_number(value)
+    return exact_number(value)
 
 
-def decimal_number(value: Any) -> Any:
+def exact_number(value: Any) -> Any:
     """Return a number of any type as it is if a double holds it, else as its text."""
     if type(value) is float and -_MAX_PLAIN_DOUBLE < value < _MAX_PLAIN_DOUBLE:
         return value
@@ -202,7 +202,7 @@ def _any_value(value: Any, reading: _Reading, *, is_time: bool, depth: int) -> A
     if kind is int:
         return whole_number(value)
     if kind is Decimal or kind is float:
-        return decimal_number(value)
+        return exact_number(value)
     if kind is list:
         if len(value) > reading.max_items:
             _refuse_array(reading.field, reading.max_items)

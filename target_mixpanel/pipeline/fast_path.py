@@ -19,25 +19,25 @@ from target_mixpanel.limits import EARLIEST_TIME_MS, FUTURE_TOLERANCE_MS
 from target_mixpanel.mapping.events import Event, EventPlan
 from target_mixpanel.mapping.plans import MappedRecord, Plan
 from target_mixpanel.mapping.refusal import UnmappableError
-from target_mixpanel.mapping.stream_schema import StreamShape
-from target_mixpanel.mapping.values import Converter, decimal_number, is_guaranteed_by_type
+from target_mixpanel.mapping.stream_schema import StreamSchema
+from target_mixpanel.mapping.values import Converter, exact_number, is_guaranteed_by_type
 from target_mixpanel.pipeline.typed_records import (
-    TooRichError,
     TypedRecords,
-    Way,
+    UntypeableSchemaError,
+    ValueAccess,
     is_plain_number,
     read_number,
 )
 
 MapRecord: TypeAlias = Callable[[Any, int], MappedRecord]
-"""(decoded record, Mixpanel's time in ms) → as a plan's `map`; or raises one of `CLOSER_LOOK`."""
+"""(decoded record, Mixpanel's time in ms) → as a plan's `map`; or raises one of `FALL_BACK`."""
 
 
 class _CloserLookError(Exception):
     """The record may be refused; the careful way finds out."""
 
 
-CLOSER_LOOK: Final = (
+FALL_BACK: Final = (
     _CloserLookError,
     AttributeError,  # on the way to a value there is something other than an object
     RecursionError,
@@ -51,19 +51,19 @@ CLOSER_LOOK: Final = (
 class FastPath:
     """The fast way of one stream under one schema."""
 
-    def __init__(self, shape: StreamShape, plans: Sequence[Plan]) -> None:
+    def __init__(self, stream_schema: StreamSchema, plans: Sequence[Plan]) -> None:
         """
-        Compile *plans* against *shape*.
+        Compile *plans* against *stream_schema*.
 
         Raises:
-            TooRichError: There is no fast way.
+            UntypeableSchemaError: There is no fast way.
         """
         paths = [slot.column.path for plan in plans for slot in plan.slots]
         if not all(paths):
-            raise TooRichError  # of a record that is taken whole nothing may be skipped
-        records = TypedRecords(shape, paths)
+            raise UntypeableSchemaError  # of a record that is taken whole nothing may be skipped
+        records = TypedRecords(stream_schema, paths)
         self.decode: Final = records.decode
-        """Line → record; or raises one of `CLOSER_LOOK`."""
+        """Line → record; or raises one of `FALL_BACK`."""
         self.maps: Final[Sequence[tuple[int, MapRecord]]] = [
             (destination, _compile(plan, records)) for destination, plan in enumerate(plans)
         ]
@@ -96,7 +96,7 @@ def _compile(plan: Plan, records: TypedRecords) -> MapRecord:
         return _compile_events(plan, records)
     function = _Function("map_record(record, now_ms)")
     values = [
-        _add_value(function, slot, records.way(each.column.path))
+        _add_value(function, slot, records.access(each.column.path))
         for slot, each in enumerate(plan.slots)
     ]
     function.add(f"return {function.bind('map_values', plan.map)}([{', '.join(values)}])")
@@ -114,8 +114,8 @@ def _compile_events(plan: EventPlan, records: TypedRecords) -> MapRecord:
     function.bind("CloserLookError", _CloserLookError)
     function.bind("Event", Event)
     function.bind("name", plan.event_name)
-    ways = [records.way(slot.column.path) for slot in plan.slots]
-    own = [_add_value(function, slot, ways[slot]) for slot in range(plan.first_property)]
+    accesses = [records.access(slot.column.path) for slot in plan.slots]
+    own = [_add_value(function, slot, accesses[slot]) for slot in range(plan.first_property)]
     ids = [f"id{number}" for number in range(len(plan.id_names))]
     function.add(
         f"values = [{', '.join(own)}]",
@@ -137,8 +137,8 @@ def _compile_events(plan: EventPlan, records: TypedRecords) -> MapRecord:
     ip = [] if plan.read_ip is None else ["read_ip(values)"]
     conversions = {slot: (convert, default) for slot, convert, default in plan.conversions}
     columns = [
-        _add_column(function, slot, ways[slot], *conversions.get(slot, (None, None)))
-        for slot in range(plan.first_property, len(ways))
+        _add_column(function, slot, accesses[slot], *conversions.get(slot, (None, None)))
+        for slot in range(plan.first_property, len(accesses))
     ]
     constants = [function.bind(f"constant{n}", value) for n, value in enumerate(plan.constants)]
     properties = ["time_ms", "insert_id", *ids, *ip, *constants, *columns]
@@ -150,19 +150,19 @@ def _compile_events(plan: EventPlan, records: TypedRecords) -> MapRecord:
     return map_record
 
 
-def _add_value(function: _Function, slot: int, way: Way) -> str:
+def _add_value(function: _Function, slot: int, access: ValueAccess) -> str:
     """Write what gets a slot's value from `record`; return the name it has then."""
     name = f"column{slot}"
-    if way.keys:
-        function.add(f"{name} = {function.bind(f'get{slot}', way.get)}(record)")
+    if access.keys:
+        function.add(f"{name} = {function.bind(f'get{slot}', access.get)}(record)")
         return name
     here = "record"
-    for attribute in way.attributes:
+    for attribute in access.attributes:
         is_sure = "" if here == "record" else f" if {here} is not None else None"
         function.add(f"{name} = {here}.{attribute}{is_sure}")
         here = name
-    if way.is_number:
-        is_nullable = way.is_nullable
+    if access.is_number:
+        is_nullable = access.is_nullable
         read = function.bind(f"read{slot}", lambda json: read_number(json, is_nullable=is_nullable))
         function.add(f"{name} = {read}({name})")
     return name
@@ -171,18 +171,20 @@ def _add_value(function: _Function, slot: int, way: Way) -> str:
 def _add_column(
     function: _Function,
     slot: int,
-    way: Way,
+    access: ValueAccess,
     convert: Converter | None,
     default: Any,
 ) -> str:
     """Write what gets a property's value from `record`; return the name it has then."""
-    if way.is_number and convert is decimal_number:
-        name = _add_value(function, slot, Way(way.attributes, way.keys, is_number=False))
+    if access.is_number and convert is exact_number:
+        name = _add_value(
+            function, slot, ValueAccess(access.attributes, access.keys, is_number=False)
+        )
         function.bind("is_plain_number", is_plain_number)
-        read = function.bind(f"read{slot}", _number_reader(is_nullable=way.is_nullable))
+        read = function.bind(f"read{slot}", _number_reader(is_nullable=access.is_nullable))
         function.add(f"if {name} is None or not is_plain_number({name}): {name} = {read}({name})")
     else:
-        name = _add_value(function, slot, way)
+        name = _add_value(function, slot, access)
         if convert is not None and not is_guaranteed_by_type(convert):
             converter = function.bind(f"convert{slot}", convert)
             function.add(f"if {name} is not None: {name} = {converter}({name})")
@@ -194,6 +196,6 @@ def _add_column(
 def _number_reader(*, is_nullable: bool) -> Callable[[Any], Any]:
     def read(json: Any) -> Any:
         value = read_number(json, is_nullable=is_nullable)
-        return None if value is None else decimal_number(value)
+        return None if value is None else exact_number(value)
 
     return read

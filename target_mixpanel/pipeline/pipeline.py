@@ -8,28 +8,28 @@ import msgspec
 
 from target_mixpanel.mapping.events import Event
 from target_mixpanel.mapping.lookup_tables import LookupTablePlan, TableRow
-from target_mixpanel.mapping.paths import taker
+from target_mixpanel.mapping.paths import record_splitter
 from target_mixpanel.mapping.plans import MappedRecord, Plan, compile_plan
 from target_mixpanel.mapping.profiles import ProfileUpdate
 from target_mixpanel.mapping.refusal import UnmappableError
-from target_mixpanel.mapping.stream_schema import StreamShape
+from target_mixpanel.mapping.stream_schema import StreamSchema
 from target_mixpanel.model import Flaw, JsonObject, Mapped
-from target_mixpanel.pipeline.fast_path import CLOSER_LOOK, FastPath
-from target_mixpanel.pipeline.typed_records import TooRichError
+from target_mixpanel.pipeline.fast_path import FALL_BACK, FastPath
+from target_mixpanel.pipeline.typed_records import UntypeableSchemaError
 from target_mixpanel.pipeline.validation import RecordValidator, row_flaw, update_flaw
 from target_mixpanel.specs.spec import StreamSpec
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
-class Refused(msgspec.Struct, frozen=True):
+class Unloadable(msgspec.Struct, frozen=True):
     """The record will never be accepted."""
 
     flaw: Flaw
     insert_id: str | None = None
 
 
-Outcome: TypeAlias = list[Mapped] | Refused
+Outcome: TypeAlias = list[Mapped] | Unloadable
 """Rows for every destination, none where the record is filtered; or one refusal for them all: a
 record goes out whole or not at all."""
 
@@ -52,17 +52,17 @@ class StreamPipeline:
     def __init__(
         self,
         specs: Sequence[StreamSpec],
-        shape: StreamShape,
+        stream_schema: StreamSchema,
         window: TimeWindow | None = None,
         *,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         """
-        Compile *specs* against *shape*.
+        Compile *specs* against *stream_schema*.
 
         Args:
             specs: The stream's mappings, one for each destination.
-            shape: The stream's schema and key.
+            stream_schema: The stream's schema and key.
             window: Which events to load.
             now_ms: Mixpanel's time, in ms since the epoch; tells what lies in the future. Asked
                 for each record.
@@ -70,17 +70,17 @@ class StreamPipeline:
         Raises:
             StreamSchemaError: The mappings and the schema do not fit.
         """
-        validator = RecordValidator(shape.schema, shape.stream)
-        self._validator = validator if shape.is_schema_enforced else None
+        validator = RecordValidator(stream_schema.schema, stream_schema.stream)
+        self._validator = validator if stream_schema.is_schema_enforced else None
         self._window = None if window in {None, TimeWindow()} else window
-        plans = [compile_plan(spec, shape) for spec in specs]
+        plans = [compile_plan(spec, stream_schema) for spec in specs]
         self.headers: Final = [
             plan.header if isinstance(plan, LookupTablePlan) else None for plan in plans
         ]
         """For each destination that is a lookup table, its CSV's first line."""
-        self._plans = [(plan, taker(plan.slots)) for plan in plans]
-        self._fast_path = _fast_path(shape, plans)
-        self._key_properties = shape.key_properties
+        self._plans = [(plan, record_splitter(plan.slots)) for plan in plans]
+        self._fast_path = _fast_path(stream_schema, plans)
+        self._key_properties = stream_schema.key_properties
         self._now_ms = now_ms
         self.is_ahead = False
         """Whether a row's time lay ahead of the clock, by less than Mixpanel refuses."""
@@ -112,7 +112,7 @@ class StreamPipeline:
                 row = self._row(destination, map_record(record, now_ms), now_ms)
                 if row is not None:
                     rows.append(row)
-        except CLOSER_LOOK:
+        except FALL_BACK:
             return None
         return rows
 
@@ -120,11 +120,11 @@ class StreamPipeline:
         """Return what becomes of *record*."""
         for name in self._key_properties:
             if name not in record:
-                return Refused(Flaw("validate", "missing_key", name, "is a key property"))
+                return Unloadable(Flaw("validate", "missing_key", name, "is a key property"))
         if self._validator is not None:
             flaw = self._validator.flaw(record)
             if flaw is not None:
-                return Refused(flaw)
+                return Unloadable(flaw)
         rows: list[Mapped] = []
         now_ms = self._now_ms()
         for destination, (plan, take) in enumerate(self._plans):
@@ -133,13 +133,13 @@ class StreamPipeline:
                 mapped = plan.map(take(record), now_ms)
                 row = self._row(destination, mapped, now_ms)
             except UnmappableError as error:
-                return Refused(error.flaw, error.insert_id or _insert_id(mapped))
+                return Unloadable(error.flaw, error.insert_id or _insert_id(mapped))
             except UnicodeEncodeError:
                 flaw = Flaw("map", "lone_surrogate", detail="holds half a character")
-                return Refused(flaw, _insert_id(mapped))
+                return Unloadable(flaw, _insert_id(mapped))
             except RecursionError:
                 flaw = Flaw("limit", "too_deep", detail="nests too deeply")
-                return Refused(flaw, _insert_id(mapped))
+                return Unloadable(flaw, _insert_id(mapped))
             if row is not None:
                 rows.append(row)
         return rows
@@ -188,8 +188,8 @@ def _insert_id(mapped: MappedRecord) -> str | None:
     return mapped.insert_id if isinstance(mapped, Event) else None
 
 
-def _fast_path(shape: StreamShape, plans: Sequence[Plan]) -> FastPath | None:
+def _fast_path(stream_schema: StreamSchema, plans: Sequence[Plan]) -> FastPath | None:
     try:
-        return FastPath(shape, plans)
-    except TooRichError:
+        return FastPath(stream_schema, plans)
+    except UntypeableSchemaError:
         return None

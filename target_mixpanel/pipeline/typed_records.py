@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, Literal, Union
 import msgspec
 
 from target_mixpanel.limits import MAX_ARRAY_ITEMS, MAX_SAFE_INTEGER
-from target_mixpanel.mapping.stream_schema import StreamShape
+from target_mixpanel.mapping.stream_schema import StreamSchema
 from target_mixpanel.model import JsonObject
 from target_mixpanel.pipeline.json_numbers import decimal_number, number
 
@@ -32,7 +32,7 @@ _SAYS_NOTHING: Final = frozenset(
 """Keywords that confine no value; definitions do only where a `$ref` leads to them."""
 
 
-class TooRichError(Exception):
+class UntypeableSchemaError(Exception):
     """A schema says more than a type can; its stream has no fast way."""
 
 
@@ -67,7 +67,7 @@ class _Object(msgspec.Struct):
     columns: dict[str, tuple[str, _Column]]
 
 
-class Way(msgspec.Struct):
+class ValueAccess(msgspec.Struct):
     """Where a decoded record has one slot's value."""
 
     attributes: list[str]
@@ -91,23 +91,25 @@ class Way(msgspec.Struct):
 class TypedRecords:
     """The type of one stream's records under one schema."""
 
-    def __init__(self, shape: StreamShape, paths: Iterable[tuple[str, ...]]) -> None:
+    def __init__(self, stream_schema: StreamSchema, paths: Iterable[tuple[str, ...]]) -> None:
         """
-        Compile the type for records of *shape*, of which the values at *paths* are wanted.
+        Compile the type for records of *stream_schema*, of which the values at *paths* are wanted.
 
         Raises:
-            TooRichError: There is none.
+            UntypeableSchemaError: There is none.
         """
         use = _Use()
         for path in paths:
             use.note(path)
         try:
-            self._record = _object(shape.schema, use, frozenset(shape.key_properties))
+            self._record = _object(
+                stream_schema.schema, use, frozenset(stream_schema.key_properties)
+            )
             message = msgspec.defstruct(
                 "RecordMessage",
                 [
                     ("type", Literal["RECORD"]),
-                    ("stream", Literal[shape.stream]),
+                    ("stream", Literal[stream_schema.stream]),
                     ("record", self._record.type),
                 ],
                 gc=False,
@@ -117,7 +119,7 @@ class TypedRecords:
                 float_hook=decimal_number,
             ).decode
         except (TypeError, ValueError):  # names and unions that msgspec has no type for
-            raise TooRichError from None
+            raise UntypeableSchemaError from None
 
     def decode(self, line: bytes) -> Any:
         """
@@ -133,18 +135,18 @@ class TypedRecords:
             line.decode()  # what the type skips must be UTF-8, too
         return record
 
-    def way(self, path: Sequence[str]) -> Way:
+    def access(self, path: Sequence[str]) -> ValueAccess:
         """Return where records have the value at *path*, one of those that were wanted."""
         here: _Object | None = self._record
         column = _Column(Any)
         attributes: list[str] = []
         for depth, name in enumerate(path):
             if here is None:
-                return Way(attributes, tuple(path[depth:]))
+                return ValueAccess(attributes, tuple(path[depth:]))
             attribute, column = here.columns[name]
             attributes.append(attribute)
             here = column.object
-        return Way(attributes, (), column.is_number, column.is_nullable)
+        return ValueAccess(attributes, (), column.is_number, column.is_nullable)
 
 
 def read_number(json: msgspec.Raw | None, *, is_nullable: bool) -> int | float | Decimal | None:
@@ -172,7 +174,7 @@ def _object(schema: JsonObject, use: _Use, required: frozenset[str] = frozenset(
     has_more = said.pop("additionalProperties", True)
     said.pop("type", None)
     if said or use.is_whole or has_more not in (True, False, {}) or not isinstance(needed, list):
-        raise TooRichError
+        raise UntypeableSchemaError
     required |= frozenset(needed)
     # A column that is used, or required, and of which nothing is said may be anything.
     names = dict.fromkeys([*columns, *use.below, *sorted(required)])
@@ -217,7 +219,7 @@ def _column(schema: Any, use: _Use) -> _Column:
             types.append(type_)
         made.type = _union(types)
     if said:
-        raise TooRichError
+        raise UntypeableSchemaError
     return made
 
 
@@ -226,7 +228,7 @@ def _number(kinds: set[str], *, is_used: bool) -> Any:
     if not is_used:
         return _union([_TYPES[kind] for kind in kinds])
     if kinds - {"number", "null"}:
-        raise TooRichError
+        raise UntypeableSchemaError
     return msgspec.Raw
 
 
@@ -236,7 +238,7 @@ def _nested(said: JsonObject, use: _Use) -> tuple[_Object | None, Any]:
         made = _object(own, use)
         return made, made.type
     if own.get("required") or own.get("additionalProperties", True) not in (True, {}):
-        raise TooRichError
+        raise UntypeableSchemaError
     return None, dict[str, Any]
 
 
@@ -255,7 +257,7 @@ _TYPES: Final[dict[str, Any]] = {
 def _said(schema: Any) -> JsonObject:
     """Return what *schema* confines values by."""
     if not isinstance(schema, dict):
-        raise TooRichError
+        raise UntypeableSchemaError
     return {
         keyword: value
         for keyword, value in schema.items()
@@ -270,12 +272,12 @@ def _kinds(said: JsonObject) -> set[str]:
     if branches is None:
         return {kinds} if isinstance(kinds, str) else set(kinds or ())
     if kinds is not None or not isinstance(branches, list):
-        raise TooRichError
+        raise UntypeableSchemaError
     found: set[str] = set()
     for branch in map(_said, branches):
         inner = _kinds(branch)
         if branch or not inner:
-            raise TooRichError
+            raise UntypeableSchemaError
         found |= inner
     return found
 
@@ -290,7 +292,7 @@ def _integer(said: JsonObject) -> Any:
     """Return the type of integers that a double holds; of larger ones the text is sent."""
     least, most = said.pop("minimum", None), said.pop("maximum", None)
     if any(type(bound) not in {int, type(None)} for bound in (least, most)):
-        raise TooRichError
+        raise UntypeableSchemaError
     least = -MAX_SAFE_INTEGER if least is None else max(least, -MAX_SAFE_INTEGER)
     most = MAX_SAFE_INTEGER if most is None else min(most, MAX_SAFE_INTEGER)
     return _bounded(int, {"ge": least, "le": most})
@@ -300,14 +302,14 @@ def _list(said: JsonObject, *, is_used: bool) -> Any:
     items = said.pop("items", {})
     item = _column(items, _Use(is_whole=is_used))
     if item.is_number:  # each would still have to be read
-        raise TooRichError
+        raise UntypeableSchemaError
     return _bounded(list[item.type], {"max_length": MAX_ARRAY_ITEMS})  # type: ignore[name-defined]
 
 
 def _bounded(kind: Any, bounds: dict[str, Any]) -> Any:
     given = {name: bound for name, bound in bounds.items() if bound is not None}
     if any(type(bound) is not int for bound in given.values()):
-        raise TooRichError
+        raise UntypeableSchemaError
     return Annotated[kind, msgspec.Meta(**given)] if given else kind
 
 

@@ -15,7 +15,7 @@ LINE_MAX_BYTES: Final = 16 * 1024 * 1024
 without a cap one line could take all memory."""
 
 
-_UTF8_BOM: Final = b"\xef\xbb\xbf"
+UTF8_BOM: Final = b"\xef\xbb\xbf"
 
 
 _NUMBER_MAX_DIGITS: Final = 4_000
@@ -39,10 +39,10 @@ class Message(msgspec.Struct, gc=False):
     """Why a record that could be read is not JSON; its *record* is empty."""
 
 
-_decode: Final = msgspec.json.Decoder(Message, float_hook=decimal_number).decode
+decode_message: Final = msgspec.json.Decoder(Message, float_hook=decimal_number).decode
 
 
-def _lenient(line: bytes, flaws: list[str]) -> Any:
+def decode_leniently(line: bytes, flaws: list[str]) -> Any:
     """Decode *line* as Python's json does, noting what strict JSON lacks."""
 
     def constant(_: str) -> None:
@@ -69,6 +69,6 @@ def _lenient(line: bytes, flaws: list[str]) -> Any:
     )
 
 
-def _identified(line: bytes) -> str:
+def identified(line: bytes) -> str:
     """Say which line it is without showing it."""
     return f"{len(line):,} bytes, sha256 {hashlib.sha256(line).hexdigest()[:12]}"

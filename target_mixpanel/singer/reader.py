@@ -14,12 +14,12 @@ from singer_sdk.singerlib.encoding import GenericSingerReader
 from target_mixpanel.errors import InputError, printable
 from target_mixpanel.model import Flaw, JsonObject
 from target_mixpanel.singer.messages import (
-    _UTF8_BOM,
     LINE_MAX_BYTES,
+    UTF8_BOM,
     Message,
-    _decode,
-    _identified,
-    _lenient,
+    decode_leniently,
+    decode_message,
+    identified,
 )
 from target_mixpanel.stop import Stop
 
@@ -28,7 +28,7 @@ logger = logging.getLogger("target-mixpanel")
 
 _BLOCK_BYTES: Final = 1024 * 1024
 _RECORD_KEY: Final = b'"record"'
-_LANES_KEPT: Final = 20_000
+_FAST_LINES_KEPT: Final = 20_000
 """Some taps put a time before the record, so that no two lines begin alike."""
 
 _BEGINNING_MAX_BYTES: Final = 400
@@ -36,7 +36,7 @@ _BEGINNING_MAX_BYTES: Final = 400
 
 Callbacks: TypeAlias = dict[str, Callable[[Any], None]]
 
-Lane: TypeAlias = Callable[[bytes], bool]
+LineHandler: TypeAlias = Callable[[bytes], bool]
 """Takes a RECORD line of one stream undecoded, or says that it has to be decoded after all."""
 
 
@@ -67,8 +67,8 @@ class SingerBytesReader(GenericSingerReader[bytes]):
         self._on_idle = on_idle
         self._on_input = on_input
         self._on_unknown = on_unknown
-        self.lanes: dict[bytes, Lane] = {}
-        """Who takes lines that begin so. A beginning is only a guess: a lane may say no."""
+        self.fast_lines: dict[bytes, LineHandler] = {}
+        """Who takes lines that begin so. A beginning is only a guess: a handler may say no."""
         self._line_number = 0
         self._is_cut_off = False
         self._may_be_cut_off = False
@@ -90,12 +90,12 @@ class SingerBytesReader(GenericSingerReader[bytes]):
         """
         stats: Counter[str] = Counter()
         records = 0
-        stop, lanes = self._stop, self.lanes
+        stop, fast_lines = self._stop, self.fast_lines
         for lines in self._lines(file_input or self.default_input):
             for line in lines:
                 self._line_number += 1
-                lane = lanes.get(line[: line.find(_RECORD_KEY)])
-                if lane is not None and lane(line):
+                handler = fast_lines.get(line[: line.find(_RECORD_KEY)])
+                if handler is not None and handler(line):
                     records += 1
                 else:
                     self._read(line, callbacks, stats)
@@ -109,7 +109,7 @@ class SingerBytesReader(GenericSingerReader[bytes]):
     def _read(self, line: bytes, callbacks: Callbacks, stats: Counter[str]) -> None:
         """Decode any line, and call back for it."""
         try:
-            message: Message | None = _decode(line)
+            message: Message | None = decode_message(line)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             message = self._reread(line)
         if message is None:
@@ -122,15 +122,15 @@ class SingerBytesReader(GenericSingerReader[bytes]):
         callback(message)
         stats[message.type] += 1
 
-    def learn(self, line: bytes, lane: Lane) -> None:
-        """Let *lane* take lines that begin as *line* does, up to its record, from now on."""
+    def remember(self, line: bytes, handler: LineHandler) -> None:
+        """Let *handler* take lines that begin as *line* does, up to its record, from now on."""
         beginning = line[: line.find(_RECORD_KEY)]
-        if len(self.lanes) < _LANES_KEPT and len(beginning) <= _BEGINNING_MAX_BYTES:
-            self.lanes[beginning] = lane
+        if len(self.fast_lines) < _FAST_LINES_KEPT and len(beginning) <= _BEGINNING_MAX_BYTES:
+            self.fast_lines[beginning] = handler
 
     def deserialize_json(self, line: bytes) -> dict[str, Any]:
         """Decode one message; the SDK's interface asks for it, the loop above does not."""
-        return msgspec.structs.asdict(_decode(line))
+        return msgspec.structs.asdict(decode_message(line))
 
     def place(self) -> str:
         """Return what a message calls the current line."""
@@ -144,15 +144,15 @@ class SingerBytesReader(GenericSingerReader[bytes]):
         digits) can be told and set aside. Anything else could be a SCHEMA or a STATE: it ends the
         run.
         """
-        if self._line_number == 1 and line.startswith(_UTF8_BOM):
-            line = line.removeprefix(_UTF8_BOM)
+        if self._line_number == 1 and line.startswith(UTF8_BOM):
+            line = line.removeprefix(UTF8_BOM)
             if line.strip():
                 return self._strict_or_reread(line)
         if not line.strip():
             return None
         flaws: list[str] = []
         try:
-            message = _lenient(line, flaws)
+            message = decode_leniently(line, flaws)
         except (ValueError, RecursionError) as error:
             if self._is_cut_off and self._may_be_cut_off:
                 logger.warning(
@@ -168,20 +168,20 @@ class SingerBytesReader(GenericSingerReader[bytes]):
 
     def _strict_or_reread(self, line: bytes) -> Message | None:
         try:
-            return _decode(line)
+            return decode_message(line)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return self._reread(line)
 
     def _with_flaw(self, message: JsonObject, line: bytes, flaws: list[str]) -> Message:
         kind, stream = message.get("type"), message.get("stream")
         if not isinstance(kind, str):
-            raise InputError(f'{self.place()}: has no "type"; {_identified(line)}')
+            raise InputError(f'{self.place()}: has no "type"; {identified(line)}')
         if kind == "RECORD" and isinstance(stream, str) and isinstance(message.get("record"), dict):
             reason = flaws[0] if flaws else "lone_surrogate"
             return Message(type=kind, stream=stream, record={}, flaw=Flaw("parse", reason))
         raise InputError(
             f"{self.place()}: is a {printable(kind, max_chars=40)} message of the wrong shape; "
-            f"{_identified(line)}",
+            f"{identified(line)}",
         )
 
     def _malformed(self, line: bytes, error: Exception | None) -> InputError:
@@ -193,7 +193,7 @@ class SingerBytesReader(GenericSingerReader[bytes]):
             case _:
                 problem = "is not a JSON object"
         return InputError(
-            f"{self.place()}: {problem}; {_identified(line)}; look at what the tap writes to "
+            f"{self.place()}: {problem}; {identified(line)}; look at what the tap writes to "
             "stdout there",
         )
 

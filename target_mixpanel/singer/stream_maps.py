@@ -1,4 +1,4 @@
-"""Which way does a record take to the loader: straight, or through the SDK's stream maps?"""
+"""Which path does a record take to the loader: straight, or through the SDK's stream maps?"""
 
 import copy
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from target_mixpanel.singer.messages import Message
 from target_mixpanel.singer.sinks import MixpanelSink
 
 
-class Way(Protocol):
+class RecordPath(Protocol):
     """How one stream's records reach the loader."""
 
     def load_line(self, line: bytes) -> bool:
@@ -26,12 +26,12 @@ class Way(Protocol):
         """Take a RECORD message that could not be read."""
 
 
-def find_way(
+def find_path(
     stream_maps: Sequence[StreamMap],
     sink_for: Callable[[StreamMap], MixpanelSink],
     loader: Loader,
-) -> Way:
-    """Return the straight way where no stream map, flattening or metadata asks for another."""
+) -> RecordPath:
+    """Return the straight path where no stream map, flattening or metadata asks for another."""
     is_unchanged = (
         len(stream_maps) == 1
         and type(stream_maps[0]) is SameRecordTransform
@@ -39,8 +39,8 @@ def find_way(
         and not loader.settings.add_record_metadata
     )
     if is_unchanged:
-        return StraightWay(sink_for(stream_maps[0]))
-    return MappedWay(
+        return DirectPath(sink_for(stream_maps[0]))
+    return MappedPath(
         [
             loader.summary.stream(stream_map.stream_alias)
             if isinstance(stream_map, RemoveRecordTransform)
@@ -50,7 +50,7 @@ def find_way(
     )
 
 
-class StraightWay:
+class DirectPath:
     """The record as it came, to the one stream of its name; the SDK is not asked."""
 
     def __init__(self, sink: MixpanelSink) -> None:
@@ -65,7 +65,7 @@ class StraightWay:
         self._stream.refuse(message.line, flaw)
 
 
-class MappedWay:
+class MappedPath:
     """The record through the SDK's stream maps: slower, and to a sink for each alias."""
 
     def __init__(self, routes: Sequence[tuple[StreamMap, MixpanelSink] | StreamCounts]) -> None:

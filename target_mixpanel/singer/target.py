@@ -29,7 +29,7 @@ from singer_sdk.plugin_base import _ConfigInput
 
 from target_mixpanel.credentials import forms_of
 from target_mixpanel.engine.engine import Loader
-from target_mixpanel.engine.report import Verdict, write_report
+from target_mixpanel.engine.report import RunOutcome, write_report
 from target_mixpanel.errors import (
     InputError,
     MissingKeyError,
@@ -48,7 +48,7 @@ from target_mixpanel.singer.progress import NoProgress, Progress, progress_line
 from target_mixpanel.singer.published_settings import PUBLISHED_SETTINGS
 from target_mixpanel.singer.reader import SingerBytesReader
 from target_mixpanel.singer.sinks import MixpanelSink
-from target_mixpanel.singer.stream_maps import Way, find_way
+from target_mixpanel.singer.stream_maps import RecordPath, find_path
 from target_mixpanel.stop import Stop
 
 _SIGNAL_EXIT: Final = 128
@@ -125,7 +125,7 @@ class TargetMixpanel(Target):
         self._loader: Loader | None = None
         self._progress: Progress = NoProgress()
         self._schema_lines: dict[str, bytes] = {}
-        self._ways: dict[str, Way] = {}
+        self._paths: dict[str, RecordPath] = {}
         """How each stream's records reach the loader."""
 
     # Settings
@@ -199,8 +199,8 @@ class TargetMixpanel(Target):
                 f"SCHEMA of {printable(stream)}: {printable(str(error))}",
             ) from None
         stream_maps = self.mapper.stream_maps[stream]
-        self._ways[stream] = find_way(stream_maps, self._sink_for, self.loader)
-        self._reader.lanes.clear()  # some may lead a stream's old way
+        self._paths[stream] = find_path(stream_maps, self._sink_for, self.loader)
+        self._reader.fast_lines.clear()  # some may lead a stream's old path
         for sink in self._sinks_to_clear:
             sink.clean_up()
         self._sinks_to_clear = []  # the SDK would keep them to the end
@@ -210,18 +210,18 @@ class TargetMixpanel(Target):
         stream, record = message.stream, message.record
         if stream is None or record is None:
             raise InputError(f'{self._reader.place()}: RECORD without "stream" or "record"')
-        way = self._ways.get(stream)
-        if way is None:
+        path = self._paths.get(stream)
+        if path is None:
             raise RecordsWithoutSchemaException(
                 f"{self._reader.place()}: a RECORD of {printable(stream)} came before its SCHEMA; "
                 "the tap must be mended",
             )
-        self._reader.learn(message.line, way.load_line)
+        self._reader.remember(message.line, path.load_line)
         try:
             if message.flaw is None:
-                way.load(record, message)
+                path.load(record, message)
             else:
-                way.refuse(message, message.flaw)
+                path.refuse(message, message.flaw)
         except MissingKeyError as error:
             raise MissingKeyPropertiesError(str(error)) from None
 
@@ -281,7 +281,7 @@ class TargetMixpanel(Target):
 
     def run(self, file_input: IO[bytes] | None) -> int:
         """Load the whole input and return the exit code."""
-        verdict: Verdict = "complete"
+        verdict: RunOutcome = "complete"
         problem: str | None = None
         try:
             self._on_idle()  # what cannot be opened fails before stdin is read
@@ -305,7 +305,7 @@ class TargetMixpanel(Target):
             return 1
         return _SIGNAL_EXIT + self._stop.signal_number if self._stop.signal_number else 0
 
-    def _report(self, verdict: Verdict, problem: str | None) -> None:
+    def _report(self, verdict: RunOutcome, problem: str | None) -> None:
         if self._loader is None:
             if problem is not None:
                 self.logger.error(problem)

@@ -36,7 +36,7 @@ def row(number, **properties):
 
 
 def ids(rows):
-    return sorted(each.insert_id for each in rows)
+    return sorted(each.key for each in rows)
 
 
 class Delivery:

@@ -48,7 +48,7 @@ def test_batches_close_on_whichever_limit_is_met_first(sizes, expected):
 def test_every_row_once_in_order_within_the_limits(sizes, max_rows, max_bytes):
     batches = pack(sizes, max_rows=max_rows, max_bytes=max_bytes)
 
-    assert [row.insert_id for batch in batches for row in batch.rows] == [
+    assert [row.key for batch in batches for row in batch.rows] == [
         str(number) for number in range(len(sizes))
     ]
     for batch in batches:

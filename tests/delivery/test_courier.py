@@ -41,10 +41,10 @@ class Told:
         return Reports(self.on_settled, self.on_rejected, self.on_request)
 
     def on_settled(self, batch):
-        self.calls.append(("settled", [row.insert_id for row in batch.rows]))
+        self.calls.append(("settled", [row.key for row in batch.rows]))
 
     def on_rejected(self, batch, rejections):
-        assert {each.insert_id for each in rejections} <= {row.insert_id for row in batch.rows}
+        assert {each.insert_id for each in rejections} <= {row.key for row in batch.rows}
         self.calls.append(("rejected", [each.insert_id for each in rejections]))
         self.flaws = [each.flaw for each in rejections]
 

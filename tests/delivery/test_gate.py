@@ -62,17 +62,17 @@ def test_requests_of_one_round_halve_once(gate):
 
 def test_fault_11_a_wish_to_wait_holds_all(gate, clock):
     holding = gate()
-    with holding.admission(1) as leave:
-        holding.overloaded(leave, 7.0)
+    with holding.admission(1) as admission:
+        holding.overloaded(admission, 7.0)
     with holding.admission(1):
         assert clock.now == pytest.approx(1_007.0)
 
 
 def test_a_shorter_wish_does_not_end_a_longer_one(gate, clock):
     holding = gate()
-    with holding.admission(1) as leave:
-        holding.overloaded(leave, 30.0)
-        holding.overloaded(leave, 1.0)
+    with holding.admission(1) as admission:
+        holding.overloaded(admission, 30.0)
+        holding.overloaded(admission, 1.0)
     with holding.admission(1):
         assert clock.now == pytest.approx(1_030.0)
 
@@ -137,8 +137,8 @@ def test_a_full_gate_opens_for_the_next_when_one_leaves(real_stop):
 @pytest.mark.parametrize("cause", ["failure", "deadline"])
 def test_a_held_gate_ends_with_the_run(gate, stop, clock, cause):
     holding = gate()
-    with holding.admission(1) as leave:
-        holding.overloaded(leave, 300.0)
+    with holding.admission(1) as admission:
+        holding.overloaded(admission, 300.0)
     if cause == "failure":
         stop.fail(CredentialsError("elsewhere"))
     else:

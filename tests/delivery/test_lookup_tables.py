@@ -17,7 +17,7 @@ from target_mixpanel.delivery.table_spool import TableSpool
 from target_mixpanel.delivery.table_verdict import judge_table, tables_there_are
 from target_mixpanel.delivery.verdict import (
     Delivered,
-    Hopeless,
+    Fatal,
     NoSuchTable,
     TableRefused,
     TryAgain,
@@ -156,7 +156,7 @@ class TestVerdict:
 
     @pytest.mark.parametrize("status", [401, 403, 302, 402, 405, 201])
     def test_all_else_is_as_for_events(self, status):
-        assert isinstance(verdict_on(answer(status)), Hopeless)
+        assert isinstance(verdict_on(answer(status)), Fatal)
 
 
 class TestListing:

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from target_mixpanel.delivery.profiles import judge_profiles
 from target_mixpanel.delivery.verdict import (
-    BlamesNobody,
     Delivered,
-    DoesNotAddUp,
-    Hopeless,
+    Fatal,
+    RefusedUnattributed,
     TooLarge,
     TryAgain,
+    Unaccounted,
 )
 from target_mixpanel.http.replies import Answer, NoAnswer, NotConnected
 
@@ -84,7 +84,9 @@ class TestFailure:
     )
     def test_fault_21_a_200_may_be_a_failure(self, body, reason):
         """And some of the updates may have been applied."""
-        assert judge_profiles(answer(200, body), 3) == BlamesNobody(reason, is_ambiguous=True)
+        assert judge_profiles(answer(200, body), 3) == RefusedUnattributed(
+            reason, is_ambiguous=True
+        )
 
     @pytest.mark.parametrize(
         ("body", "sent"),
@@ -102,16 +104,16 @@ class TestFailure:
     def test_counts_that_cannot_be(self, good):
         body = {"status": 1, "num_good_events": good}
 
-        assert isinstance(judge_profiles(answer(200, body), 3), DoesNotAddUp)
+        assert isinstance(judge_profiles(answer(200, body), 3), Unaccounted)
 
     def test_a_400_is_like_a_zero(self):
         """Of /import it is known that a 400 may have applied the rest."""
         body = {"status": 0, "error": "gzip is not supported for profiles"}
 
-        assert judge_profiles(answer(400, body), 3) == BlamesNobody(
+        assert judge_profiles(answer(400, body), 3) == RefusedUnattributed(
             "gzip is not supported for profiles", is_ambiguous=True
         )
-        assert judge_profiles(answer(400, b"<html>"), 1) == BlamesNobody(
+        assert judge_profiles(answer(400, b"<html>"), 1) == RefusedUnattributed(
             "HTTP 400", is_ambiguous=False
         )
 
@@ -127,13 +129,13 @@ class TestFailure:
     ("reply", "kind"),
     [
         pytest.param(answer(413, {"error": "limit of 2097152 bytes"}), TooLarge, id="413"),
-        pytest.param(answer(401, {"error": "x", "status": "error"}), Hopeless, id="401"),
-        pytest.param(answer(403), Hopeless, id="403"),
-        pytest.param(answer(302, location="/x"), Hopeless, id="302"),
-        pytest.param(answer(204), Hopeless, id="204"),
+        pytest.param(answer(401, {"error": "x", "status": "error"}), Fatal, id="401"),
+        pytest.param(answer(403), Fatal, id="403"),
+        pytest.param(answer(302, location="/x"), Fatal, id="302"),
+        pytest.param(answer(204), Fatal, id="204"),
         pytest.param(answer(503), TryAgain, id="503"),
         pytest.param(answer(408), TryAgain, id="408"),
-        pytest.param(NotConnected("TLS"), Hopeless, id="tls"),
+        pytest.param(NotConnected("TLS"), Fatal, id="tls"),
     ],
 )
 def test_all_else_is_as_for_events(reply, kind):
@@ -185,5 +187,5 @@ def test_nothing_unknown_is_delivered(status, body, sent):
         assert said["status"] == 1
         assert said.get("num_good_events") in {None, sent}
         assert not (said.get("num_good_events") is None and said.get("error"))
-    if isinstance(verdict, BlamesNobody) and sent > 1 and not verdict.is_ambiguous:
+    if isinstance(verdict, RefusedUnattributed) and sent > 1 and not verdict.is_ambiguous:
         assert json.loads(body)["num_good_events"] == 0

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from target_mixpanel.delivery.events import judge
 from target_mixpanel.delivery.verdict import (
-    BlamesNobody,
     Delivered,
-    DoesNotAddUp,
-    Hopeless,
+    Fatal,
     Refused,
     RefusedRow,
+    RefusedUnattributed,
     TooLarge,
     TryAgain,
+    Unaccounted,
 )
 from target_mixpanel.http.replies import Answer, NoAnswer, NotConnected, retry_after_s
 
@@ -74,10 +74,10 @@ class TestSuccess:
         ],
     )
     def test_fault_19_200_that_does_not_count_every_row(self, body):
-        assert isinstance(judge(answer(200, body), IDS), DoesNotAddUp)
+        assert isinstance(judge(answer(200, body), IDS), Unaccounted)
 
     def test_true_is_not_one(self):
-        assert isinstance(judge(answer(200, {"num_records_imported": True}), ["a"]), DoesNotAddUp)
+        assert isinstance(judge(answer(200, {"num_records_imported": True}), ["a"]), Unaccounted)
 
     @pytest.mark.parametrize(
         "body",
@@ -161,13 +161,13 @@ class TestPartialFailure:
         ],
     )
     def test_numbers_that_do_not_add_up(self, reply):
-        assert isinstance(judge(reply, IDS), DoesNotAddUp)
+        assert isinstance(judge(reply, IDS), Unaccounted)
 
     def test_fault_51_an_id_of_two_rows_needs_its_index(self):
         twins = ["a", "a", "b"]
 
         assert rows(judge(bad_request(failed(1, id="a"), imported=2), twins)) == [1]
-        assert isinstance(judge(bad_request(failed(7, id="a"), imported=2), twins), DoesNotAddUp)
+        assert isinstance(judge(bad_request(failed(7, id="a"), imported=2), twins), Unaccounted)
 
     @pytest.mark.parametrize(
         ("reply", "reason"),
@@ -183,7 +183,7 @@ class TestPartialFailure:
         ],
     )
     def test_fault_16_400_without_failed_records(self, reply, reason):
-        assert judge(reply, IDS) == BlamesNobody(reason)
+        assert judge(reply, IDS) == RefusedUnattributed(reason)
 
 
 class TestOtherAnswers:
@@ -220,7 +220,7 @@ class TestOtherAnswers:
     def test_fault_7_tls(self):
         verdict = judge(NotConnected("TLS failed (certificate has expired)"), IDS)
 
-        assert isinstance(verdict, Hopeless)
+        assert isinstance(verdict, Fatal)
         assert not verdict.is_about_credentials
         assert "certificate has expired" in verdict.reason
 
@@ -228,7 +228,7 @@ class TestOtherAnswers:
     def test_fault_22_redirects(self, status):
         verdict = judge(answer(status, location="https://else.where/\r\n\x1b"), IDS)
 
-        assert isinstance(verdict, Hopeless)
+        assert isinstance(verdict, Fatal)
         assert "https://else.where/\\r\\n\\x1b is not followed" in verdict.reason
 
     @pytest.mark.parametrize("status", [401, 403])
@@ -243,7 +243,7 @@ class TestOtherAnswers:
     def test_fault_25_remedies(self, status):
         verdict = judge(answer(status, {"error": "\x1b[31m" + "x" * 10_000}), IDS)
 
-        assert isinstance(verdict, Hopeless)
+        assert isinstance(verdict, Fatal)
         assert "\x1b" not in verdict.reason
         assert len(verdict.reason) < 400
         assert any(remedy in verdict.reason for remedy in ("api_url", "plan"))
@@ -251,7 +251,7 @@ class TestOtherAnswers:
     @pytest.mark.parametrize("status", [102, 103, 201, 202, 204, 206, 299, 409, 410, 418, 425, 451])
     def test_fault_30_unknown_statuses(self, status):
         """Even with a body that says all is well."""
-        assert isinstance(judge(answer(status, ALL_VALID), IDS), Hopeless)
+        assert isinstance(judge(answer(status, ALL_VALID), IDS), Fatal)
 
     @pytest.mark.parametrize("hostile", ["\n", "\r", "\x1b[2J", "\u2028", "\u202e", "\0"])
     def test_a_servers_words_stay_on_one_line(self, hostile):

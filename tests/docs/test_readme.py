@@ -154,8 +154,12 @@ def test_the_layers_shown_are_those_that_are_checked():
     (layers,) = (
         contract["layers"] for contract in contracts["contracts"] if contract["type"] == "layers"
     )
-    level = {module: index for index, layer in enumerate(layers) for module in layer.split(" | ")}
-    (sketch,) = (block for block in blocks("text") if block.startswith("target →"))
+    level = {
+        name.strip("()"): index
+        for index, layer in enumerate(layers)
+        for name in re.split(r" [|:] ", layer)
+    }
+    (sketch,) = (block for block in blocks("text") if block.startswith("singer →"))
     shown = [
         {level[name] for name in part.split(" | ")} for part in re.split(r"\s+→ ", sketch.strip())
     ]

@@ -14,11 +14,11 @@ from typing import IO, Any, Final
 
 import msgspec
 
-from target_mixpanel.delivery import verdict
+from target_mixpanel.delivery import events
 from target_mixpanel.delivery.verdict import Delivered, Refused, Verdict
 from target_mixpanel.errors import SettingsError, StreamSchemaError, TargetMixpanelError
-from target_mixpanel.http.replies import Answer
-from target_mixpanel.mapping.stream_schema import StreamShape
+from target_mixpanel.http.replies import RETRY_AFTER_MAX_S, Answer
+from target_mixpanel.mapping.stream_schema import StreamSchema
 from target_mixpanel.model import JsonObject, Mapped
 from target_mixpanel.pipeline.pipeline import Outcome, StreamPipeline
 from target_mixpanel.sandbox.rules import judge, read_row
@@ -187,7 +187,7 @@ def check_mapping(
         What became of the last record, None if nothing was compiled or it is no JSON object.
     """
     before = deepcopy(schema)
-    shape = StreamShape(
+    stream_schema = StreamSchema(
         "orders", schema, key_properties, is_schema_enforced, hash_key=b"a key for the hashes"
     )
     outcome = None
@@ -195,7 +195,9 @@ def check_mapping(
         try:
             mappings = parse_streams({"orders": mapping})
             pipelines = [
-                StreamPipeline(specs_for("orders", mappings), shape, now_ms=lambda: NOW_S * 1_000)
+                StreamPipeline(
+                    specs_for("orders", mappings), stream_schema, now_ms=lambda: NOW_S * 1_000
+                )
                 for _ in range(2)
             ]
         except (SettingsError, StreamSchemaError) as error:
@@ -214,7 +216,7 @@ def check_mapping(
 
 def _decode_record(line: bytes) -> JsonObject | None:
     """Return a record as the reader gives it out."""
-    return reader._decode(b'{"type":"RECORD","record":%b}' % line).record
+    return reader.decode_message(b'{"type":"RECORD","record":%b}' % line).record
 
 
 def _check_record(pipelines: list[StreamPipeline], record: JsonObject, line: bytes) -> Outcome:
@@ -253,7 +255,7 @@ def _refuse_constant(name: str) -> None:
 def check_reply(answer: Answer, insert_ids: list[str]) -> Verdict:
     """There is a verdict on every answer, and success is only what counts every row."""
     with no_hang():
-        said = verdict.judge(answer, insert_ids, now=NOW_S)
+        said = events.judge(answer, insert_ids, now=NOW_S)
     match said:
         case Delivered():
             assert answer.status == 200
@@ -269,7 +271,7 @@ def check_reply(answer: Answer, insert_ids: list[str]) -> Verdict:
             reason = getattr(other, "reason", "")
             assert reason.isprintable()
             assert len(reason) < _MAX_REASON_CHARS
-            assert 0 <= getattr(other, "at_least_s", 0) <= verdict.RETRY_AFTER_MAX_S
+            assert 0 <= getattr(other, "at_least_s", 0) <= RETRY_AFTER_MAX_S
     return said
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from target_mixpanel.pipeline.pipeline import Refused
+from target_mixpanel.pipeline.pipeline import Unloadable
 from tests.fuzz.budget import fuzzed
 from tests.fuzz.json_values import JSON, ODD_VALUES, SPELLINGS, TEXTS
 from tests.fuzz.targets import check_mapping
@@ -189,7 +189,7 @@ def test_a_record_becomes_rows_or_is_refused(mapping, schema, key, lines, is_sch
         "not compiled"
         if outcome is None
         else outcome.flaw.reason
-        if isinstance(outcome, Refused)
+        if isinstance(outcome, Unloadable)
         else "mapped"
     )
 

@@ -6,9 +6,9 @@ import msgspec
 
 from target_mixpanel.mapping.events import compile_events
 from target_mixpanel.mapping.lookup_tables import compile_lookup_table
-from target_mixpanel.mapping.paths import taker
+from target_mixpanel.mapping.paths import record_splitter
 from target_mixpanel.mapping.profiles import compile_profiles
-from target_mixpanel.mapping.stream_schema import StreamShape
+from target_mixpanel.mapping.stream_schema import StreamSchema
 from target_mixpanel.specs import parse_streams
 
 NOW_MS = 1_790_000_000_000
@@ -40,25 +40,25 @@ def spec_of(mapping=None, stream="orders", **more):
     return spec
 
 
-def shape_of(properties=None, key=("id",), *, stream="orders", schema=None, **more):
+def stream_schema_of(properties=None, key=("id",), *, stream="orders", schema=None, **more):
     """Return what is known of a stream of these columns."""
     own = {"type": "object", "properties": ORDERS if properties is None else properties}
-    return StreamShape(stream, own | (schema or {}), tuple(key), **more)
+    return StreamSchema(stream, own | (schema or {}), tuple(key), **more)
 
 
-def plan_of(mapping=None, shape=None, **more):
-    return compile_events(spec_of(mapping, **more), shape or shape_of())
+def plan_of(mapping=None, stream_schema=None, **more):
+    return compile_events(spec_of(mapping, **more), stream_schema or stream_schema_of())
 
 
 def event_of(plan, record):
     """Return one record's event, as Mixpanel gets it."""
-    event = plan.map(taker(plan.slots)(record), NOW_MS)
+    event = plan.map(record_splitter(plan.slots)(record), NOW_MS)
     return decode(encode(event.content))
 
 
-def properties_of(record=None, mapping=None, shape=None, **more):
+def properties_of(record=None, mapping=None, stream_schema=None, **more):
     """Return what one record's event has for properties."""
-    return event_of(plan_of(mapping, shape, **more), record or ORDER)["properties"]
+    return event_of(plan_of(mapping, stream_schema, **more), record or ORDER)["properties"]
 
 
 def written(mapping, stream="rows"):
@@ -72,7 +72,7 @@ class OfRecords:
 
     def __init__(self, plan):
         self._plan = plan
-        self._take = taker(plan.slots)
+        self._take = record_splitter(plan.slots)
 
     def map(self, record):
         return self._plan.map(self._take(record))
@@ -83,10 +83,12 @@ class OfRecords:
 
 def profiles_of(mapping, columns, **more):
     """Return a plan of profile updates from a stream of these columns."""
-    return OfRecords(compile_profiles(written(mapping), shape_of(columns, stream="rows", **more)))
+    return OfRecords(
+        compile_profiles(written(mapping), stream_schema_of(columns, stream="rows", **more))
+    )
 
 
 def table_of(mapping, columns, **more):
     """Return a plan of a lookup table from a stream of these columns."""
-    plan = compile_lookup_table(written(mapping), shape_of(columns, stream="rows", **more))
+    plan = compile_lookup_table(written(mapping), stream_schema_of(columns, stream="rows", **more))
     return OfRecords(plan)

@@ -14,15 +14,15 @@ from tests.mapping.making import (
     open_columns,
     plan_of,
     properties_of,
-    shape_of,
+    stream_schema_of,
 )
 
 OWN = {"time", "$insert_id", "distinct_id", "ip"}
 
 
-def columns_of(mapping=None, shape=None, record=None):
+def columns_of(mapping=None, stream_schema=None, record=None):
     """Return the properties that came from columns."""
-    properties = properties_of(record, mapping, shape)
+    properties = properties_of(record, mapping, stream_schema)
     return {name: value for name, value in properties.items() if name not in OWN}
 
 
@@ -68,16 +68,16 @@ def test_an_event_has_exactly_these_parts():
     ],
 )
 def test_an_event_is_named(mapping, expected):
-    shape = shape_of({**ORDERS, "kind": {}, "none": {}})
+    stream_schema = stream_schema_of({**ORDERS, "kind": {}, "none": {}})
     record = {**ORDER, "kind": "Refund", "none": None}
 
-    assert expected == event_of(plan_of(mapping, shape), record)["event"]
+    assert expected == event_of(plan_of(mapping, stream_schema), record)["event"]
 
 
 @pytest.mark.parametrize("name", [None, "", " \t", 5, True, ["Sale"], {"a": 1}])
 def test_an_event_without_a_name_is_refused(name):
-    shape = shape_of({**ORDERS, "kind": {}})
-    refused = refusal({**ORDER, "kind": name}, {"event_from": "kind"}, shape)
+    stream_schema = stream_schema_of({**ORDERS, "kind": {}})
+    refused = refusal({**ORDER, "kind": name}, {"event_from": "kind"}, stream_schema)
 
     assert refused.flaw.reason == "missing_event"
 
@@ -190,14 +190,19 @@ def test_all_takes_what_mixpanel_has_a_type_for_and_names_the_rest():
     )
     record = {**ORDER, **{name: "x" for name in columns if name not in ORDERS}}
 
-    assert taken == columns_of(shape=shape_of(columns), record=record).keys()
-    assert tuple(left_out.split()) == plan_of(shape=shape_of(columns)).left_out
+    assert taken == columns_of(stream_schema=stream_schema_of(columns), record=record).keys()
+    assert tuple(left_out.split()) == plan_of(stream_schema=stream_schema_of(columns)).left_out
 
 
 def test_all_takes_bookkeeping_if_asked_to():
-    shape = shape_of({**ORDERS, "_sdc_batched_at": {}}, takes_metadata=True)
+    stream_schema = stream_schema_of({**ORDERS, "_sdc_batched_at": {}}, takes_metadata=True)
 
-    assert columns_of(shape=shape, record={**ORDER, "_sdc_batched_at": 1})["_sdc_batched_at"] == 1
+    assert (
+        columns_of(stream_schema=stream_schema, record={**ORDER, "_sdc_batched_at": 1})[
+            "_sdc_batched_at"
+        ]
+        == 1
+    )
 
 
 def test_all_leaves_out_what_the_mapping_has_used():
@@ -211,22 +216,26 @@ def test_all_leaves_out_what_the_mapping_has_used():
         "event_from": "kind",
     }
     record = {**dict.fromkeys(columns, "x"), "at": 1_700_000_000}
-    properties = properties_of(record, mapping, shape_of(columns))
+    properties = properties_of(record, mapping, stream_schema_of(columns))
 
     assert {*OWN, "$user_id", "$device_id", "id", "rest"} == properties.keys()
 
 
 def test_all_never_takes_a_column_that_the_schema_does_not_have():
-    shape = shape_of(schema={"additionalProperties": True})
+    stream_schema = stream_schema_of(schema={"additionalProperties": True})
 
-    assert {"id", "amount"} == columns_of(shape=shape, record={**ORDER, "password": "x"}).keys()
+    assert {"id", "amount"} == columns_of(
+        stream_schema=stream_schema, record={**ORDER, "password": "x"}
+    ).keys()
 
 
 def test_all_takes_a_column_with_dots_as_it_is():
-    shape = shape_of({**ORDERS, "a.b": {}, "a": {"type": "object", "properties": {"b": {}}}})
+    stream_schema = stream_schema_of(
+        {**ORDERS, "a.b": {}, "a": {"type": "object", "properties": {"b": {}}}}
+    )
     record = {**ORDER, "a.b": "flat", "a": {"b": "deep"}}
 
-    assert columns_of(shape=shape, record=record)["a.b"] == "flat"
+    assert columns_of(stream_schema=stream_schema, record=record)["a.b"] == "flat"
 
 
 def test_an_excluded_column_is_left_out_in_silence():
@@ -289,16 +298,16 @@ def test_named_properties(properties, expected):
         "x": {"y": "nested"},
     }
 
-    assert expected == columns_of({"properties": properties}, shape_of(columns), record)
+    assert expected == columns_of({"properties": properties}, stream_schema_of(columns), record)
 
 
 def test_a_hashed_property_shows_nothing_of_the_value():
-    shape = shape_of(hash_key=b"key")
+    stream_schema = stream_schema_of(hash_key=b"key")
     user = {"column": "user", "hash": True, "default": "nobody"}
     mapping = {"distinct_id": {"value": ""}, "properties": {"User": user}}
 
-    assert re.fullmatch("[0-9a-f]{64}", columns_of(mapping, shape)["User"])
-    assert columns_of(mapping, shape, {**ORDER, "user": None}) == {"User": "nobody"}
+    assert re.fullmatch("[0-9a-f]{64}", columns_of(mapping, stream_schema)["User"])
+    assert columns_of(mapping, stream_schema, {**ORDER, "user": None}) == {"User": "nobody"}
 
 
 def test_a_hash_needs_a_key():
@@ -312,8 +321,8 @@ def test_a_hash_needs_a_key():
 @pytest.mark.parametrize("key", ["time", "distinct_id", "$insert_id", "token", "ip", "mp_lib"])
 def test_a_record_never_sets_what_is_mixpanels(key):
     """Fault 81: the mapping wins."""
-    shape = shape_of({**ORDERS, key: {}}, schema={"additionalProperties": True})
-    sent = properties_of({**ORDER, key: "evil"}, None, shape)
+    stream_schema = stream_schema_of({**ORDERS, key: {}}, schema={"additionalProperties": True})
+    sent = properties_of({**ORDER, key: "evil"}, None, stream_schema)
 
     assert "evil" not in sent.values()
 
@@ -370,7 +379,10 @@ def test_a_record_never_sets_what_is_mixpanels(key):
 def test_a_mapping_that_does_not_fit_says_where_and_what_there_is(mapping, expected):
     columns = {**ORDERS, "place": {"type": "object", "properties": {"city": {}}}}
 
-    assert message(StreamSchemaError, mapping, shape_of(columns)) == f"streams.orders.{expected}"
+    assert (
+        message(StreamSchemaError, mapping, stream_schema_of(columns))
+        == f"streams.orders.{expected}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -385,27 +397,29 @@ def test_a_mapping_that_does_not_fit_says_where_and_what_there_is(mapping, expec
 def test_where_the_schema_allows_more_columns_a_mapping_may_name_them(schema):
     record = {**ORDER, "x_1": "there"}
 
-    assert columns_of({"properties": ["x_1"]}, shape_of(schema=schema), record) == {"x_1": "there"}
+    assert columns_of({"properties": ["x_1"]}, stream_schema_of(schema=schema), record) == {
+        "x_1": "there"
+    }
 
 
 @pytest.mark.parametrize("column", [{}, {"type": ["array", "object"]}, {"type": "object"}])
 def test_within_an_object_that_the_schema_leaves_open_any_path_will_do(column):
     """A database's JSON column."""
-    shape = shape_of({**ORDERS, "json": column})
+    stream_schema = stream_schema_of({**ORDERS, "json": column})
     record = {**ORDER, "json": {"a": {"b": 1}}}
 
-    assert columns_of({"properties": ["json.a.b"]}, shape, record) == {"json.a.b": 1}
+    assert columns_of({"properties": ["json.a.b"]}, stream_schema, record) == {"json.a.b": 1}
 
 
 @pytest.mark.parametrize("schema", [{}, {"additionalProperties": False}])
 def test_where_it_does_not_a_typo_is_found(schema):
     assert '"x_1" is not in' in message(
-        StreamSchemaError, {"properties": ["x_1"]}, shape_of(schema=schema)
+        StreamSchemaError, {"properties": ["x_1"]}, stream_schema_of(schema=schema)
     )
 
 
 def test_a_stream_without_columns_has_none():
-    assert message(StreamSchemaError, {}, shape_of({}, key=())) == (
+    assert message(StreamSchemaError, {}, stream_schema_of({}, key=())) == (
         'streams.orders.time: "created_at" is not in the stream\'s schema; it has no columns there'
     )
 
@@ -416,7 +430,9 @@ def test_columns_of_a_schema_in_parts_are_found():
         "definitions": {"part": {"properties": {"more": {}}}},
     }
 
-    assert columns_of({"properties": ["more"]}, shape_of(schema=schema), {**ORDER, "more": 1})
+    assert columns_of(
+        {"properties": ["more"]}, stream_schema_of(schema=schema), {**ORDER, "more": 1}
+    )
 
 
 def test_a_wide_record_fits_up_to_mixpanels_limit():
@@ -425,8 +441,8 @@ def test_a_wide_record_fits_up_to_mixpanels_limit():
     record = {**ORDER, **dict.fromkeys(wide, 1)}
     mapping = {"exclude": ["amount"]}
 
-    assert len(columns_of(mapping, shape_of({**ORDERS, **wide}), record)) == 248
-    assert message(StreamSchemaError, {}, shape_of({**ORDERS, **wide})) == (
+    assert len(columns_of(mapping, stream_schema_of({**ORDERS, **wide}), record)) == 248
+    assert message(StreamSchemaError, {}, stream_schema_of({**ORDERS, **wide})) == (
         "streams.orders.properties: are 249, and Mixpanel takes at most 248 beside its own; "
         "name the columns you need"
     )

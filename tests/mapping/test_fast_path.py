@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from target_mixpanel.errors import TargetMixpanelError
-from target_mixpanel.pipeline.pipeline import Refused, StreamPipeline, TimeWindow
+from target_mixpanel.pipeline.pipeline import StreamPipeline, TimeWindow, Unloadable
 from target_mixpanel.singer.messages import _decode as decode_line
-from tests.mapping.making import NOW_MS, shape_of, spec_of, written
+from tests.mapping.making import NOW_MS, spec_of, stream_schema_of, written
 from tests.mapping.test_pipeline import IDENTITIES, IDS, JSON, KEYS, MAPPINGS, NAMES, TIMES
 
 TEXT = {"type": ["null", "string"]}
@@ -97,9 +97,9 @@ PATHS = st.fixed_dictionaries(
 encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
-def pipelines(mappings, shape, window=None):
+def pipelines(mappings, stream_schema, window=None):
     return StreamPipeline(
-        [spec_of(each) for each in mappings], shape, window, now_ms=lambda: NOW_MS
+        [spec_of(each) for each in mappings], stream_schema, window, now_ms=lambda: NOW_MS
     )
 
 
@@ -134,7 +134,7 @@ def check(pipeline, line):
         return None
     careful = pipeline.run(decode_line(line).record)
 
-    assert not isinstance(careful, Refused), careful
+    assert not isinstance(careful, Unloadable), careful
     assert events_of(careful) == events_of(fast)
     return fast
 
@@ -203,14 +203,14 @@ def test_both_ways_give_the_same_rows(
     """The careful way decides; the fast way may only leave a record to it."""
     columns, record = made
     root = {"definitions": {"text": TEXT}} | root
-    shape = shape_of(
+    stream_schema = stream_schema_of(
         columns, key, is_schema_enforced=is_schema_enforced, hash_key=b"k", schema=root
     )
     mapping = {**mapping, **identity, "time": "at"}
     if properties:
         mapping["properties"] = properties
     try:
-        pipeline = pipelines([mapping], shape)
+        pipeline = pipelines([mapping], stream_schema)
     except TargetMixpanelError:  # the mapping and the schema do not fit: said before any record
         event("no pipeline")
         return
@@ -241,10 +241,12 @@ OTHERS = st.lists(
 @given(made=columns_and_record(), mappings=OTHERS, is_schema_enforced=st.booleans())
 def test_both_ways_give_the_same_rows_of_every_type(made, mappings, is_schema_enforced):
     columns, record = made
-    shape = shape_of(columns, is_schema_enforced=is_schema_enforced)
+    stream_schema = stream_schema_of(columns, is_schema_enforced=is_schema_enforced)
     try:
         pipeline = StreamPipeline(
-            [written(mapping, "orders") for mapping in mappings], shape, now_ms=lambda: NOW_MS
+            [written(mapping, "orders") for mapping in mappings],
+            stream_schema,
+            now_ms=lambda: NOW_MS,
         )
     except TargetMixpanelError:
         event("no pipeline")
@@ -305,8 +307,8 @@ ORDER = {
 )
 @pytest.mark.parametrize("is_schema_enforced", [True, False])
 def test_every_feature_of_a_mapping_has_a_fast_way(mapping, is_schema_enforced):
-    shape = shape_of(PLAIN, hash_key=b"key", is_schema_enforced=is_schema_enforced)
-    pipeline = pipelines([{"event": "Order Placed", **mapping}], shape)
+    stream_schema = stream_schema_of(PLAIN, hash_key=b"key", is_schema_enforced=is_schema_enforced)
+    pipeline = pipelines([{"event": "Order Placed", **mapping}], stream_schema)
 
     assert check(pipeline, line_of(ORDER)) is not None
     # Where an object on the way, or all else, is null.
@@ -323,16 +325,16 @@ def test_every_feature_of_a_mapping_has_a_fast_way(mapping, is_schema_enforced):
     ],
 )
 def test_a_number_keeps_its_value_to_the_last_digit(spelled):
-    pipeline = pipelines([{}], shape_of(PLAIN))
+    pipeline = pipelines([{}], stream_schema_of(PLAIN))
 
     assert check(pipeline, line_of(ORDER | {"amount": msgspec.Raw(spelled.encode())})) is not None
 
 
 def test_several_destinations_have_a_fast_way_together():
-    shape = shape_of(PLAIN)
+    stream_schema = stream_schema_of(PLAIN)
     window = TimeWindow(since_ms=NOW_MS - 10**10)
     mappings = [{"event": "A", "time": {"value": "2020-01-01"}}, {"event": "B"}, {"event": "C"}]
-    rows = check(pipelines(mappings, shape, window), line_of(ORDER))
+    rows = check(pipelines(mappings, stream_schema, window), line_of(ORDER))
 
     assert [row.destination for row in rows] == [1, 2]
 
@@ -358,7 +360,7 @@ def test_several_destinations_have_a_fast_way_together():
     ],
 )
 def test_what_is_not_as_expected_is_left_to_the_careful_way(change, schema):
-    pipeline = pipelines([{}], shape_of(PLAIN, schema=schema))
+    pipeline = pipelines([{}], stream_schema_of(PLAIN, schema=schema))
 
     assert pipeline.run_line(line_of(ORDER)) is not None
     assert pipeline.run_line(line_of(ORDER | change)) is None
@@ -381,7 +383,7 @@ def test_what_is_not_as_expected_is_left_to_the_careful_way(change, schema):
     ],
 )
 def test_a_line_that_is_no_such_record_is_left_to_the_careful_way(line):
-    assert pipelines([{}], shape_of(PLAIN)).run_line(line) is None
+    assert pipelines([{}], stream_schema_of(PLAIN)).run_line(line) is None
 
 
 @pytest.mark.parametrize(
@@ -400,7 +402,7 @@ def test_a_line_that_is_no_such_record_is_left_to_the_careful_way(line):
 )
 def test_a_schema_that_says_more_than_types_has_no_fast_way(schema):
     pipeline = pipelines(
-        [{}], shape_of({**PLAIN, "x": schema}, schema={"definitions": {"text": TEXT}})
+        [{}], stream_schema_of({**PLAIN, "x": schema}, schema={"definitions": {"text": TEXT}})
     )
 
     assert not pipeline.has_fast_path
@@ -409,10 +411,10 @@ def test_a_schema_that_says_more_than_types_has_no_fast_way(schema):
 
 @pytest.mark.parametrize("more", [{"minProperties": 1}, {"type": "object", "if": {}}, {"not": {}}])
 def test_a_record_of_which_more_is_said_has_no_fast_way(more):
-    assert pipelines([{}], shape_of(PLAIN)).has_fast_path
-    assert not pipelines([{}], shape_of(PLAIN, schema={**more, "then": {}})).has_fast_path
+    assert pipelines([{}], stream_schema_of(PLAIN)).has_fast_path
+    assert not pipelines([{}], stream_schema_of(PLAIN, schema={**more, "then": {}})).has_fast_path
 
 
 def test_a_whole_record_as_key_has_no_fast_way():
     """Every column counts in its $insert_id, and none may be skipped."""
-    assert not pipelines([{}], shape_of(PLAIN, key=())).has_fast_path
+    assert not pipelines([{}], stream_schema_of(PLAIN, key=())).has_fast_path

@@ -11,9 +11,16 @@ from hypothesis import strategies as st
 from target_mixpanel.errors import StreamSchemaError
 from target_mixpanel.limits import RESERVED_IDS
 from target_mixpanel.mapping.canonical import id_text
-from target_mixpanel.mapping.paths import taker
+from target_mixpanel.mapping.paths import record_splitter
 from target_mixpanel.mapping.refusal import UnmappableError
-from tests.mapping.making import ORDER, decode, open_columns, plan_of, properties_of, shape_of
+from tests.mapping.making import (
+    ORDER,
+    decode,
+    open_columns,
+    plan_of,
+    properties_of,
+    stream_schema_of,
+)
 
 IDS = {"distinct_id", "$user_id", "$device_id"}
 ANY_COLUMN = {"additionalProperties": True}
@@ -30,10 +37,12 @@ KEYS = st.text(max_size=8) | NUMBERS | st.booleans()
 TIMES = st.builds("2026-09-01T10:00:00.{}Z".format, st.text(string.digits, min_size=1, max_size=9))
 
 
-def insert_id(record, mapping=None, shape=None, **more):
+def insert_id(record, mapping=None, stream_schema=None, **more):
     """Return the $insert_id alone, of records that need nothing else."""
-    plan = plan_of({"time": {"value": 1_700_000_000}, "distinct_id": {"value": ""}}, shape, **more)
-    return plan.read_insert_id(taker(plan.slots)(record), "orders")
+    plan = plan_of(
+        {"time": {"value": 1_700_000_000}, "distinct_id": {"value": ""}}, stream_schema, **more
+    )
+    return plan.read_insert_id(record_splitter(plan.slots)(record), "orders")
 
 
 def refusal(call, *args, **more):
@@ -89,7 +98,9 @@ def same(one, other):
 )
 def test_the_recipe_stays_what_it_is(record, options, expected):
     """A change of these is a new RECIPE_VERSION: every repeat would be a new event."""
-    assert expected == insert_id(record, shape=shape_of(schema=ANY_COLUMN, **options))
+    assert expected == insert_id(
+        record, stream_schema=stream_schema_of(schema=ANY_COLUMN, **options)
+    )
 
 
 def test_an_id_is_32_hexadecimal_digits():
@@ -130,14 +141,16 @@ def test_a_number_is_one_key_in_every_spelling(spellings):
         pytest.param("a", "a ", id="blank-at-the-end"),
         pytest.param("\u00e9", "e\u0301", id="composed-and-combined"),
         pytest.param("", "\0", id="nul"),
-        pytest.param("1712013000000", "1712013010000", id="epoch-texts"),
+        pytest.param("1712013000000", "1712013010000", id="segment-texts"),
     ],
 )
 def test_different_keys_are_different_ids(one, other):
     column = {"id": {"format": "date-time"}}
 
-    for shape in (shape_of(), shape_of(column)):
-        assert insert_id({"id": one}, shape=shape) != insert_id({"id": other}, shape=shape)
+    for stream_schema in (stream_schema_of(), stream_schema_of(column)):
+        assert insert_id({"id": one}, stream_schema=stream_schema) != insert_id(
+            {"id": other}, stream_schema=stream_schema
+        )
 
 
 @pytest.mark.parametrize(
@@ -151,8 +164,11 @@ def test_different_keys_are_different_ids(one, other):
     ],
 )
 def test_composite_keys_cannot_run_into_each_other(one, other):
-    shape = shape_of({"a": {}, "b": {}}, key=("a", "b"))
-    ids = {insert_id(dict(zip("ab", key, strict=True)), shape=shape) for key in (one, other)}
+    stream_schema = stream_schema_of({"a": {}, "b": {}}, key=("a", "b"))
+    ids = {
+        insert_id(dict(zip("ab", key, strict=True)), stream_schema=stream_schema)
+        for key in (one, other)
+    }
 
     assert len(ids) == 2
 
@@ -162,8 +178,11 @@ def test_composite_keys_cannot_run_into_each_other(one, other):
 @example((1, "1"), ("1", 1))
 @example(("", '"'), ('"', ""))
 def test_keys_are_equal_exactly_if_their_ids_are(one, other):
-    shape = shape_of({"a": {}, "b": {}}, key=("a", "b"))
-    ids = [insert_id(dict(zip("ab", key, strict=True)), shape=shape) for key in (one, other)]
+    stream_schema = stream_schema_of({"a": {}, "b": {}}, key=("a", "b"))
+    ids = [
+        insert_id(dict(zip("ab", key, strict=True)), stream_schema=stream_schema)
+        for key in (one, other)
+    ]
 
     assert same(list(one), list(other)) == (ids[0] == ids[1])
 
@@ -174,9 +193,11 @@ def test_keys_are_equal_exactly_if_their_ids_are(one, other):
 @example({"a": "1.5"}, {"a": Decimal("1.5")})
 @example({"a": None}, {})
 def test_records_without_a_key_are_equal_exactly_if_their_ids_are(one, other):
-    shape = shape_of(key=(), schema=ANY_COLUMN)
+    stream_schema = stream_schema_of(key=(), schema=ANY_COLUMN)
 
-    assert same(one, other) == (insert_id(one, shape=shape) == insert_id(other, shape=shape))
+    assert same(one, other) == (
+        insert_id(one, stream_schema=stream_schema) == insert_id(other, stream_schema=stream_schema)
+    )
 
 
 @settings(max_examples=300, deadline=None)
@@ -187,8 +208,8 @@ def test_records_without_a_key_are_equal_exactly_if_their_ids_are(one, other):
 @example("2026-09-01T10:00:00.0000001Z", "2026-09-01T10:00:00.0000010Z")
 def test_neighbouring_times_are_different_keys(one, other):
     """A microsecond or a nanosecond later is another record; a zero more at the end is not."""
-    shape = shape_of(key=("created_at",))
-    ids = [insert_id({"created_at": text}, shape=shape) for text in (one, other)]
+    stream_schema = stream_schema_of(key=("created_at",))
+    ids = [insert_id({"created_at": text}, stream_schema=stream_schema) for text in (one, other)]
 
     assert (one.rstrip("0Z") == other.rstrip("0Z")) == (ids[0] == ids[1])
 
@@ -202,10 +223,10 @@ def test_neighbouring_times_are_different_keys(one, other):
     ],
 )
 def test_texts_in_a_time_column_are_told_apart(one, other):
-    shape = shape_of(key=("created_at",))
+    stream_schema = stream_schema_of(key=("created_at",))
 
-    assert insert_id({"created_at": one}, shape=shape) != insert_id(
-        {"created_at": other}, shape=shape
+    assert insert_id({"created_at": one}, stream_schema=stream_schema) != insert_id(
+        {"created_at": other}, stream_schema=stream_schema
     )
 
 
@@ -213,7 +234,7 @@ def test_texts_in_a_time_column_are_told_apart(one, other):
 @given(st.text() | st.from_regex(r"[0-9TWZ:.,+ -]{0,30}", fullmatch=True))
 def test_any_text_is_a_key(text):
     """What is no time in a time column is its text."""
-    assert insert_id({"created_at": text}, shape=shape_of(key=("created_at",)))
+    assert insert_id({"created_at": text}, stream_schema=stream_schema_of(key=("created_at",)))
 
 
 @pytest.mark.parametrize(
@@ -244,9 +265,9 @@ def test_a_missing_key_is_refused():
 )
 def test_the_stream_and_the_event_are_part_of_the_id(one, other):
     ids = {
-        properties_of(None, {"event": made.get("event")}, shape_of(stream=made.get("stream", "x")))[
-            "$insert_id"
-        ]
+        properties_of(
+            None, {"event": made.get("event")}, stream_schema_of(stream=made.get("stream", "x"))
+        )["$insert_id"]
         for made in (one, other)
     }
 
@@ -262,7 +283,7 @@ def test_the_other_columns_are_no_part_of_the_id():
 
 def test_insert_id_names_other_columns_than_the_key():
     ids = {
-        insert_id({"id": number, "user": "u"}, shape=shape_of(), insert_id=["user"])
+        insert_id({"id": number, "user": "u"}, stream_schema=stream_schema_of(), insert_id=["user"])
         for number in (1, 2)
     }
 
@@ -270,11 +291,13 @@ def test_insert_id_names_other_columns_than_the_key():
 
 
 def test_without_a_key_the_order_of_columns_and_bookkeeping_do_not_count():
-    shape = shape_of(key=(), schema=ANY_COLUMN)
+    stream_schema = stream_schema_of(key=(), schema=ANY_COLUMN)
     one = {"a": 1, "b": {"x": 1, "y": 2}, "_sdc_extracted_at": "one"}
     other = {"_sdc_sequence": 5, "b": {"y": 2, "x": 1}, "a": Decimal("1.0")}
 
-    assert insert_id(one, shape=shape) == insert_id(other, shape=shape)
+    assert insert_id(one, stream_schema=stream_schema) == insert_id(
+        other, stream_schema=stream_schema
+    )
 
 
 @pytest.mark.parametrize(
@@ -287,7 +310,9 @@ def test_without_a_key_the_order_of_columns_and_bookkeeping_do_not_count():
     ],
 )
 def test_a_verbatim_id_is_used_as_it_is(value, expected):
-    assert expected == insert_id({"user": value}, shape=shape_of(), insert_id="user")
+    assert expected == insert_id(
+        {"user": value}, stream_schema=stream_schema_of(), insert_id="user"
+    )
 
 
 @pytest.mark.parametrize(
@@ -307,14 +332,14 @@ def test_a_verbatim_id_is_used_as_it_is(value, expected):
     ],
 )
 def test_a_verbatim_id_that_mixpanel_refuses_is_refused(value):
-    flaw = refusal(insert_id, {"user": value}, shape=shape_of(), insert_id="user")
+    flaw = refusal(insert_id, {"user": value}, stream_schema=stream_schema_of(), insert_id="user")
 
     assert (flaw.reason, flaw.field) == ("invalid_insert_id", "user")
 
 
 def test_a_key_that_the_schema_lacks_is_named_before_the_first_record():
     with pytest.raises(StreamSchemaError) as error:
-        plan_of(shape=shape_of(key=("uuid",)))
+        plan_of(stream_schema=stream_schema_of(key=("uuid",)))
 
     assert str(error.value) == (
         'streams.orders.insert_id: key_properties: "uuid" is not in the stream\'s schema; it has '
@@ -428,10 +453,10 @@ def simplified(user, device):
     columns = {"id": {}, "created_at": {}, "user": {}, "device": {}}
     record = {**ORDER, "user": user, "device": device}
     mapping = {"distinct_id": None, "user_id": "user", "device_id": "device"}
-    return properties_of(record, mapping, shape_of(columns))
+    return properties_of(record, mapping, stream_schema_of(columns))
 
 
 def hashed_id(value):
     mapping = {"distinct_id": {"column": "user", "hash": True}}
-    shape = shape_of(open_columns(*ORDER), hash_key=b"key")
-    return properties_of({**ORDER, "user": value}, mapping, shape)["distinct_id"]
+    stream_schema = stream_schema_of(open_columns(*ORDER), hash_key=b"key")
+    return properties_of({**ORDER, "user": value}, mapping, stream_schema)["distinct_id"]

@@ -12,11 +12,11 @@ from tests.mapping.making import (
     open_columns,
     plan_of,
     properties_of,
-    shape_of,
+    stream_schema_of,
 )
 
 COLUMNS = {**ORDERS, **open_columns("kind", "identified", "anon", "other", "pair")}
-SHAPE = shape_of(COLUMNS)
+SHAPE = stream_schema_of(COLUMNS)
 PROPERTIES = {
     "$identified_id": "identified",
     "$anon_id": "anon",
@@ -26,9 +26,9 @@ PROPERTIES = {
 RECORD = {**ORDER, "identified": "ada", "anon": "c-1", "other": "a@b", "pair": ["ada", "bob"]}
 
 
-def refusal(record, mapping, shape=SHAPE):
+def refusal(record, mapping, stream_schema=SHAPE):
     with pytest.raises(UnmappableError) as refused:
-        properties_of(record, mapping, shape)
+        properties_of(record, mapping, stream_schema)
     return refused.value.flaw
 
 
@@ -59,7 +59,7 @@ def test_a_name_that_is_no_text_is_still_missing(name, identity):
 @pytest.mark.parametrize("event", IDENTITY_EVENTS)
 def test_a_streams_own_name_is_no_identity_event(event):
     with pytest.raises(StreamSchemaError) as error:
-        plan_of(shape=shape_of(COLUMNS, stream=event))
+        plan_of(stream_schema=stream_schema_of(COLUMNS, stream=event))
 
     assert str(error.value).startswith(
         f'streams.orders.event: is the stream\'s name, and "{event}" is an identity event'
@@ -68,7 +68,7 @@ def test_a_streams_own_name_is_no_identity_event(event):
 
 def test_a_streams_own_name_may_be_one_where_it_is_taken():
     mapping = {"identity": "original", "properties": {"$distinct_ids": "pair"}}
-    plan = plan_of(mapping, shape_of(COLUMNS, stream="$merge"))
+    plan = plan_of(mapping, stream_schema_of(COLUMNS, stream="$merge"))
 
     assert event_of(plan, RECORD)["event"] == "$merge"
     with pytest.raises(UnmappableError):
@@ -172,12 +172,12 @@ def test_two_ids_are_not_hashed_as_one():
     properties = {"$distinct_ids": {"column": "pair", "hash": True}}
     mapping = {"event": "$merge", "identity": "original", "properties": properties}
     with pytest.raises(StreamSchemaError, match="would be hashed as one text"):
-        plan_of(mapping, shape_of(COLUMNS, hash_key=b"k"))
+        plan_of(mapping, stream_schema_of(COLUMNS, hash_key=b"k"))
 
 
 def test_a_hashed_id_is_the_hash():
     properties = {"alias": {"column": "other", "hash": True}}
     mapping = {"event": "$create_alias", "identity": "original", "properties": properties}
-    made = properties_of(RECORD, mapping, shape_of(COLUMNS, hash_key=b"k"))
+    made = properties_of(RECORD, mapping, stream_schema_of(COLUMNS, hash_key=b"k"))
 
     assert len(made["alias"]) == 64

@@ -9,10 +9,18 @@ from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
 
 from target_mixpanel.model import Mapped
-from target_mixpanel.pipeline.pipeline import Refused, StreamPipeline, TimeWindow
+from target_mixpanel.pipeline.pipeline import StreamPipeline, TimeWindow, Unloadable
 from target_mixpanel.sandbox.rules import judge, read_row
 from target_mixpanel.sandbox.settings import SandboxSettings
-from tests.mapping.making import NOW_MS, ORDER, ORDERS, decode, open_columns, shape_of, spec_of
+from tests.mapping.making import (
+    NOW_MS,
+    ORDER,
+    ORDERS,
+    decode,
+    open_columns,
+    spec_of,
+    stream_schema_of,
+)
 
 NOW_S = NOW_MS / 1_000
 
@@ -84,11 +92,11 @@ MAPPINGS = st.fixed_dictionaries(
 KEYS = st.sampled_from([(), ("id",), ("id", "at")])
 
 
-def pipeline_of(mapping=None, shape=None, window=None, **more):
+def pipeline_of(mapping=None, stream_schema=None, window=None, **more):
     specs = mapping if isinstance(mapping, list) else [mapping]
     return StreamPipeline(
         [spec_of(each, **more) for each in specs],
-        shape or shape_of(),
+        stream_schema or stream_schema_of(),
         window,
         now_ms=lambda: NOW_MS,
     )
@@ -96,7 +104,7 @@ def pipeline_of(mapping=None, shape=None, window=None, **more):
 
 def flaw(record, *args, **more):
     outcome = pipeline_of(*args, **more).run(record)
-    assert isinstance(outcome, Refused)
+    assert isinstance(outcome, Unloadable)
     return outcome.flaw
 
 
@@ -118,18 +126,18 @@ def test_every_row_is_one_that_mixpanel_takes(
 ):
     """The judge is the sandbox's, which shares no code with the loader."""
     own = open_columns("id", "at", "user", "device", "any")
-    shape = shape_of(
+    stream_schema = stream_schema_of(
         {**columns, **own},
         key,
         is_schema_enforced=is_schema_enforced,
         schema={"additionalProperties": True},
         hash_key=b"key",
     )
-    pipeline = pipeline_of({**mapping, **identity, "time": "at"}, shape)
+    pipeline = pipeline_of({**mapping, **identity, "time": "at"}, stream_schema)
     outcome = pipeline.run({**values, **record})
 
-    event(outcome.flaw.reason if isinstance(outcome, Refused) else "sent")
-    if isinstance(outcome, Refused):
+    event(outcome.flaw.reason if isinstance(outcome, Unloadable) else "sent")
+    if isinstance(outcome, Unloadable):
         return
     (row,) = outcome
     for mode in ("simplified", "original"):
@@ -182,10 +190,10 @@ def test_a_stream_with_two_mappings_makes_a_row_for_each():
 
 
 def test_a_record_goes_out_whole_or_not_at_all():
-    shape = shape_of({**ORDERS, "email": {}})
-    outcome = pipeline_of([{}, {"distinct_id": "email"}], shape).run(ORDER)
+    stream_schema = stream_schema_of({**ORDERS, "email": {}})
+    outcome = pipeline_of([{}, {"distinct_id": "email"}], stream_schema).run(ORDER)
 
-    assert isinstance(outcome, Refused)
+    assert isinstance(outcome, Unloadable)
 
 
 @pytest.mark.parametrize(
@@ -205,14 +213,19 @@ def test_events_outside_the_window_are_filtered(window, expected):
 @pytest.mark.parametrize("schema", [{}, {"required": ["id"]}])
 def test_a_missing_key_property_is_called_so(schema):
     """Fault 49: also where the schema requires it, which says less."""
-    missing = flaw({"created_at": "2026-09-01", "user": "u"}, shape=shape_of(schema=schema))
+    missing = flaw(
+        {"created_at": "2026-09-01", "user": "u"}, stream_schema=stream_schema_of(schema=schema)
+    )
 
     assert (missing.stage, missing.reason, missing.field) == ("validate", "missing_key", "id")
 
 
 def test_a_null_key_is_refused():
     """Fault 50."""
-    assert flaw({**ORDER, "id": None}, shape=shape_of({**ORDERS, "id": {}})).reason == "null_key"
+    assert (
+        flaw({**ORDER, "id": None}, stream_schema=stream_schema_of({**ORDERS, "id": {}})).reason
+        == "null_key"
+    )
 
 
 def test_a_record_that_breaks_its_schema_is_refused():
@@ -220,7 +233,9 @@ def test_a_record_that_breaks_its_schema_is_refused():
 
 
 def test_without_validation_the_schema_is_not_looked_at():
-    rows = pipeline_of(shape=shape_of(is_schema_enforced=False)).run({**ORDER, "id": "seven"})
+    rows = pipeline_of(stream_schema=stream_schema_of(is_schema_enforced=False)).run(
+        {**ORDER, "id": "seven"}
+    )
 
     assert isinstance(rows[0], Mapped)
 
@@ -235,15 +250,19 @@ def test_without_validation_the_schema_is_not_looked_at():
 )
 def test_an_event_of_a_megabyte_is_refused(text, expected):
     """Fault 28."""
-    outcome = pipeline_of(shape=shape_of({**ORDERS, "note": {}})).run({**ORDER, "note": text})
+    outcome = pipeline_of(stream_schema=stream_schema_of({**ORDERS, "note": {}})).run(
+        {**ORDER, "note": text}
+    )
 
     assert expected == ("list" if isinstance(outcome, list) else outcome.flaw.reason)
 
 
 @pytest.mark.parametrize(("length", "is_taken"), [(255, True), (256, False)])
 def test_an_event_name_that_mixpanel_would_cut_is_refused(length, is_taken):
-    shape = shape_of({**ORDERS, "kind": {}})
-    outcome = pipeline_of({"event_from": "kind"}, shape).run({**ORDER, "kind": "é" * length})
+    stream_schema = stream_schema_of({**ORDERS, "kind": {}})
+    outcome = pipeline_of({"event_from": "kind"}, stream_schema).run(
+        {**ORDER, "kind": "é" * length}
+    )
 
     assert is_taken == isinstance(outcome, list)
 
@@ -251,10 +270,10 @@ def test_an_event_name_that_mixpanel_would_cut_is_refused(length, is_taken):
 @pytest.mark.parametrize("where", ["amount", "user", "id", "kind"])
 def test_half_a_character_is_refused(where):
     """Fault 56: a stream map may make one, though the reader lets none pass."""
-    shape = shape_of(open_columns(*ORDERS, "kind"), is_schema_enforced=False)
+    stream_schema = stream_schema_of(open_columns(*ORDERS, "kind"), is_schema_enforced=False)
     record = {**ORDER, "kind": "Sale", where: "\ud800"}
 
-    assert flaw(record, {"event_from": "kind"}, shape).reason == "lone_surrogate"
+    assert flaw(record, {"event_from": "kind"}, stream_schema).reason == "lone_surrogate"
 
 
 @pytest.mark.parametrize("depth", [60, 400, 900])
@@ -266,8 +285,8 @@ def test_a_deep_record_never_ends_the_run(depth, key, is_hashed):
     for _ in range(depth):
         deep = [deep]
     mapping = {"properties": {"A": {"column": "amount", "hash": is_hashed}}}
-    shape = shape_of(open_columns(*ORDERS), key, hash_key=b"key")
-    outcome = pipeline_of(mapping, shape).run({**ORDER, "amount": deep})
+    stream_schema = stream_schema_of(open_columns(*ORDERS), key, hash_key=b"key")
+    outcome = pipeline_of(mapping, stream_schema).run({**ORDER, "amount": deep})
 
     assert isinstance(outcome, list) or outcome.flaw.reason == "too_deep"
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from target_mixpanel.mapping.refusal import UnmappableError
 from target_mixpanel.mapping.times import parse_iso, refuse_outside_window, time_reader
-from tests.mapping.making import NOW_MS, properties_of, shape_of
+from tests.mapping.making import NOW_MS, properties_of, stream_schema_of
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -109,7 +109,7 @@ def test_a_text_is_the_instant_that_iso_8601_says(text, expected):
         pytest.param("2026-09", id="month"),
         pytest.param("2026", id="year"),
         pytest.param("yesterday", id="words"),
-        pytest.param("1712013000123Z", id="epoch-with-z"),
+        pytest.param("1712013000123Z", id="segment-with-z"),
         pytest.param("1e9", id="exponent"),
         pytest.param("0x66000000", id="hexadecimal"),
         pytest.param("9" * 41, id="too-long"),
@@ -289,6 +289,8 @@ def test_a_long_text_is_refused_at_once():
 
 
 def _id_of_time(text):
-    shape = shape_of({"at": {"type": "string", "format": "date-time"}}, key=["at"])
+    stream_schema = stream_schema_of({"at": {"type": "string", "format": "date-time"}}, key=["at"])
     record = {"at": text}
-    return properties_of(record, {"time": "at", "distinct_id": {"value": ""}}, shape)["$insert_id"]
+    return properties_of(record, {"time": "at", "distinct_id": {"value": ""}}, stream_schema)[
+        "$insert_id"
+    ]

@@ -110,11 +110,11 @@ def test_a_settled_batch_does_not_wait_for_the_garbage_collector(
 
 def test_beginnings_that_never_come_again_are_not_all_kept(load, monkeypatch):
     """Some taps write a time, or more, before the record."""
-    monkeypatch.setattr(reader, "_LANES_KEPT", 20)
+    monkeypatch.setattr(reader, "_FAST_LINES_KEPT", 20)
     rows = [{"time_extracted": f"{number}"} | order(number) for number in range(100)]
     target = load([singer(ORDERS_SCHEMA, rows)])
 
-    assert len(target._reader.lanes) == 20
+    assert len(target._reader.fast_lines) == 20
     assert target.loader.summary.stream("orders").accepted == 100
 
 
@@ -122,17 +122,17 @@ def test_a_beginning_of_any_length_is_not_kept(load):
     rows = [{"time_extracted": "x" * 10_000} | order(number) for number in range(10)]
     target = load([singer(ORDERS_SCHEMA, rows)])
 
-    assert not target._reader.lanes
+    assert not target._reader.fast_lines
 
 
 def test_schemas_that_never_come_again_are_not_all_kept(load, monkeypatch):
-    monkeypatch.setattr(stream, "_EPOCHS_KEPT", 3)
+    monkeypatch.setattr(stream, "_SEGMENTS_KEPT", 3)
     kept = []
     original = Stream.use_schema
 
     def use_schema(self, *arguments):
         original(self, *arguments)
-        kept.append(len(self._epochs))
+        kept.append(len(self._segments))
 
     monkeypatch.setattr(Stream, "use_schema", use_schema)
     columns = ORDERS_SCHEMA["schema"]["properties"]
@@ -146,5 +146,5 @@ def test_schemas_that_never_come_again_are_not_all_kept(load, monkeypatch):
     target = load(lines)
 
     assert kept == [1, 2, 3, 3, 3, 3, 3, 3, 3, 3]
-    assert len(target._reader.lanes) == 1
+    assert len(target._reader.fast_lines) == 1
     assert target.loader.summary.stream("orders").accepted == 10

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from target_mixpanel.errors import TargetMixpanelError
 from target_mixpanel.pipeline import fast_path
 from target_mixpanel.pipeline.pipeline import StreamPipeline
-from tests.mapping.making import shape_of, written
+from tests.mapping.making import stream_schema_of, written
 
 NUMBER = {"type": ["number", "null"]}
 TEXT = {"type": ["string", "null"]}
@@ -89,8 +89,8 @@ def generated(sources, columns, properties, stream, words):
         for each in (events, named_by_column, users)
     ]
     schema = dict(zip(columns, KINDS, strict=True))
-    shape = shape_of(schema, (others[0],), stream=stream, hash_key=b"key")
-    pipeline = StreamPipeline([written(each, stream=stream) for each in mappings], shape)
+    stream_schema = stream_schema_of(schema, (others[0],), stream=stream, hash_key=b"key")
+    pipeline = StreamPipeline([written(each, stream=stream) for each in mappings], stream_schema)
     return pipeline.has_fast_path, list(sources)
 
 

@@ -13,7 +13,7 @@ from typing import Final, Self
 
 import msgspec
 
-from target_mixpanel.engine.dead_letters.lines import _record_line, _schema_line
+from target_mixpanel.engine.dead_letters.lines import record_line_of, schema_line_of
 from target_mixpanel.errors import DeadLetterError, printable
 from target_mixpanel.model import Rejection
 
@@ -70,14 +70,14 @@ class DeadLetters:
         """
         path = self._path(stream)
         at = datetime.now(UTC).isoformat(timespec="seconds")
-        lines = b"".join(_record_line(rejection, at) for rejection in rejections)
+        lines = b"".join(record_line_of(rejection, at) for rejection in rejections)
         with self._lock:
             if self._is_closed:
                 raise DeadLetterError("the run is over; nothing more is set aside")
             try:
                 file = self._open(path, stream)
                 if file.schema_line != schema_line:
-                    lines = _schema_line(schema_line) + lines
+                    lines = schema_line_of(schema_line) + lines
                 _append(file.descriptor, lines)
                 file.schema_line = schema_line
             except OSError as error:

@@ -11,11 +11,13 @@ DEAD_LETTER_MARK: Final = "dead_letter"
 one that was never confirmed."""
 
 
-def _schema_line(line: bytes) -> bytes:
+def schema_line_of(line: bytes) -> bytes:
+    """Return a SCHEMA message, marked as that of a dead-letter file."""
     return _with_key(line, DEAD_LETTER_MARK, b"true")
 
 
-def _record_line(rejection: Rejection, at: str) -> bytes:
+def record_line_of(rejection: Rejection, at: str) -> bytes:
+    """Return the RECORD message of *rejection* with why it was rejected, *at* an ISO 8601 time."""
     flaw = rejection.flaw
     note = {
         "stage": flaw.stage,
