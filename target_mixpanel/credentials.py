@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 from urllib.parse import quote
 
@@ -26,12 +26,18 @@ class ServiceAccount(msgspec.Struct, frozen=True):
 Credentials: TypeAlias = ProjectToken | ServiceAccount
 
 
-def forms_of(secrets: Iterable[str], credentials: Credentials) -> Iterable[str]:
-    """Yield each secret as it is, quoted, in a URL, and as Basic authentication has it."""
+def spellings(secrets: Iterable[str], credentials: Credentials) -> Iterator[str]:
+    """
+    Yield each form in which a log line or a server's reply could show one of *secrets*.
+
+    As it is, as Python and JSON quote it, as a URL spells it, and as Basic authentication has it:
+    alone, as a project's token is sent, and in the pair of *credentials*.
+    """
     for secret in secrets:
         yield secret
         yield repr(secret)[1:-1]
         yield json.dumps(secret)[1:-1]
+        yield quote(secret)
         yield quote(secret, safe="")
         yield _basic(f"{secret}:")
     if isinstance(credentials, ServiceAccount):

@@ -30,6 +30,10 @@ class MissingKeyError(RejectedRecordError):
     """The rejected record lacks a key property."""
 
 
+class UnfinishedRunError(TargetMixpanelError):
+    """The engine's caller left it without `finish`; what it loaded may not be delivered."""
+
+
 class RejectionRateError(TargetMixpanelError):
     """More of a stream's records were rejected than `max_rejection_rate` allows."""
 

@@ -17,11 +17,12 @@ Mixpanel's published limits, or Mixpanel itself."""
 class Record(msgspec.Struct, gc=False):
     """One record of a stream, from the moment it is read until it is settled."""
 
-    line: bytes
-    """The RECORD message as it came, without its line end."""
+    raw: bytes | JsonObject
+    """As its door brought it: a RECORD message without its line end, or the columns alone, as JSON
+    or decoded. A dead letter is made of it, if there is one."""
     span: Span
     source: Any = None
-    """The part of a stream that it belongs to; delivery never looks at it."""
+    """The segment of its stream; delivery never looks at it."""
     rows_pending: int = 1
     """Its rows that are neither accepted nor refused yet, those of lookup tables aside."""
     is_rejected: bool = False

@@ -3,11 +3,10 @@
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol, assert_never
+from typing import Protocol, assert_never
 from urllib.parse import urlsplit
 
 import msgspec
-import tenacity
 
 from target_mixpanel.delivery.batches import Batch, SizeLimit
 from target_mixpanel.delivery.gate import Gate
@@ -17,12 +16,11 @@ from target_mixpanel.delivery.quotes import (
     without_rows,
 )
 from target_mixpanel.delivery.repeats import (
-    _LEAST_JITTER_SHARE,
-    UNDECIDED,
+    Repeats,
     RetryPolicy,
+    Undecided,
     ambiguity,
     may_double,
-    verdict_of,
 )
 from target_mixpanel.delivery.table_verdict import tables_there_are
 from target_mixpanel.delivery.verdict import (
@@ -52,9 +50,6 @@ from target_mixpanel.model import Flaw, Rejection, Row
 from target_mixpanel.stop import Stop
 
 logger = logging.getLogger("target-mixpanel.delivery")
-
-_TRIES_AT_A_SUM: Final = 2
-"""A reply whose numbers do not add up is asked for once more, then believed to be broken."""
 
 
 class Transport(Protocol):
@@ -181,8 +176,7 @@ class Courier:
         if len(ambiguous.rows) == len(part.rows):
             return ()
         if isinstance(verdict, TryAgain):
-            first_wait_s = self._retry.initial_s + self._retry.jitter_s
-            self._stop.wait(max(first_wait_s, verdict.at_least_s))
+            self._stop.wait(max(self._retry.first_wait_s, verdict.at_least_s))
         return [part.of([row for row in part.rows if row.is_repeatable])]
 
     def _no_such_table(self, missing: NoSuchTable, part: Batch) -> LookupTableError:
@@ -202,39 +196,23 @@ class Courier:
     def _final_verdict(self, part: Batch) -> Verdict:
         """Send *part* until the verdict is one that a repeat cannot better, or time is up."""
         payload = part.route.pack(part.rows)
-        started_at = self._clock()
-        sums_that_failed = 0
-
-        def is_over(state: tenacity.RetryCallState) -> bool:
-            nonlocal sums_that_failed
-            if isinstance(verdict_of(state), Unaccounted):
-                sums_that_failed += 1
-                return sums_that_failed == _TRIES_AT_A_SUM
-            next_at = self._clock() + state.upcoming_sleep
-            return next_at - started_at > self._retry.max_elapsed_s
-
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_result(
-                lambda reached: isinstance(reached, UNDECIDED) and not may_double(part, reached),
-            ),
-            stop=is_over,
-            wait=self._wait_s,
-            sleep=self._stop.wait,
-            before_sleep=self._announce_retry,
-            retry_error_callback=verdict_of,
-        )
-        attempts = 0
-
-        def attempt() -> Verdict:
-            nonlocal attempts
-            attempts += 1
-            return self._attempt(part, payload, is_retry=attempts > 1)
-
-        verdict: Verdict = retrying(attempt)
-        # What it did last leads back to itself: the batch would stay in memory with it, some 2 MB
-        # that no count of objects shows, until the garbage collector comes by.
-        retrying.iter_state.reset()
-        return verdict
+        repeats = Repeats(self._retry, self._clock)
+        while True:
+            repeats.attempts += 1
+            verdict = self._attempt(part, payload, is_retry=repeats.attempts > 1)
+            if not isinstance(verdict, Undecided):
+                return verdict
+            wait_s = repeats.wait_s(part, verdict)
+            if wait_s is None:
+                return verdict
+            logger.warning(
+                "%s: %s; attempt=%d next_in_seconds=%.1f",
+                self._host,
+                verdict.reason,
+                repeats.attempts,
+                wait_s,
+            )
+            self._stop.wait(wait_s)
 
     def _attempt(self, part: Batch, payload: Payload, *, is_retry: bool) -> Verdict:
         with self._gate.admission(len(part.rows)) as admission:
@@ -244,8 +222,8 @@ class Courier:
             verdict = part.route.judge(without_rows(reply, part), part.rows)
             match verdict:
                 case TryAgain(is_rate_limit=True, at_least_s=at_least_s):
-                    retry_s = self._retry.initial_s + self._retry.jitter_s
-                    self._gate.rate_limited(admission, hold_s=at_least_s, retry_s=retry_s)
+                    wait_s = self._retry.first_wait_s
+                    self._gate.rate_limited(admission, hold_s=at_least_s, retry_s=wait_s)
                 case TryAgain(is_overload=is_overload, at_least_s=at_least_s):
                     if is_overload or at_least_s:
                         self._gate.overloaded(admission, at_least_s)
@@ -263,24 +241,6 @@ class Courier:
             self._clock() - started_at,
         )
         return verdict
-
-    def _wait_s(self, state: tenacity.RetryCallState) -> float:
-        retry = self._retry
-        backoff = tenacity.wait_exponential(multiplier=retry.initial_s, max=retry.max_s)
-        jitter = tenacity.wait_random(retry.jitter_s * _LEAST_JITTER_SHARE, retry.jitter_s)
-        wait_s = backoff(state) + jitter(state)
-        verdict = verdict_of(state)
-        return max(wait_s, verdict.at_least_s) if isinstance(verdict, TryAgain) else wait_s
-
-    def _announce_retry(self, state: tenacity.RetryCallState) -> None:
-        verdict = verdict_of(state)
-        logger.warning(
-            "%s: %s; attempt=%d next_in_seconds=%.1f",
-            self._host,
-            verdict.reason if isinstance(verdict, UNDECIDED) else type(verdict).__name__,
-            state.attempt_number,
-            state.upcoming_sleep,
-        )
 
 
 def _rejection(row: Row, refused: RefusedRow) -> Rejection:

@@ -115,11 +115,7 @@ def _refused_row(index: int, entry: dict[str, Any]) -> RefusedRow:
     )
 
 
-def import_endpoint(
-    base_url: str,
-    credentials: Credentials,
-    secrets: Iterable[str] = (),
-) -> Endpoint:
+def import_endpoint(base_url: str, credentials: Credentials) -> Endpoint:
     """
     Return /import, strict, for gzipped NDJSON.
 
@@ -134,7 +130,6 @@ def import_endpoint(
     return Endpoint(
         url=f"{base_url}{IMPORT_PATH}?{query}",
         auth=auth,
-        secrets=tuple(secrets),
         headers=headers_of("application/x-ndjson", is_gzip=True),
     )
 
@@ -167,10 +162,6 @@ class ImportRoute:
         return row_texts(rows)
 
 
-def import_route(
-    base_url: str,
-    credentials: Credentials,
-    secrets: Iterable[str] = (),
-) -> ImportRoute:
+def import_route(base_url: str, credentials: Credentials) -> ImportRoute:
     """Return the route of events."""
-    return ImportRoute(import_endpoint(base_url, credentials, secrets))
+    return ImportRoute(import_endpoint(base_url, credentials))

@@ -4,12 +4,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
-from target_mixpanel.credentials import Credentials, ServiceAccount
+from target_mixpanel.credentials import ServiceAccount
 from target_mixpanel.delivery.batches import Batch
 from target_mixpanel.delivery.payload import Payload
 from target_mixpanel.delivery.table_verdict import Table, judge_table, table_texts
 from target_mixpanel.delivery.verdict import Verdict
-from target_mixpanel.errors import SettingsError
 from target_mixpanel.http.endpoint import Endpoint, headers_of
 from target_mixpanel.http.replies import Reply
 from target_mixpanel.model import Row
@@ -23,31 +22,20 @@ class LookupTable:
     def __init__(
         self,
         base_url: str,
-        credentials: Credentials,
+        account: ServiceAccount,
         table_id: str,
         *,
         place: str,
-        secrets: Iterable[str] = (),
     ) -> None:
         """
         Args:
             base_url: Scheme and host.
-            credentials: A service account's.
+            account: Who replaces it; no other credential may.
             table_id: As Mixpanel's Lexicon shows it.
             place: Where in the configuration the table stands, for messages.
-            secrets: What nobody may see.
-
-        Raises:
-            SettingsError: The credentials are not a service account's.
         """
-        if not isinstance(credentials, ServiceAccount):
-            raise SettingsError(
-                f"service_account_username: is missing, and {place} is a lookup table; set it, "
-                "service_account_secret and project_id: a project_token cannot replace one",
-            )
-        kept = tuple(secrets)
-        self.endpoint = table_endpoint(base_url, credentials, table_id, kept)
-        self.table = Table(place, table_id, tables_endpoint(base_url, credentials, kept))
+        self.endpoint = table_endpoint(base_url, account, table_id)
+        self.table = Table(place, table_id, tables_endpoint(base_url, account))
 
     def batch(
         self, payload: Payload, tag: Any, *, closed_at: float, lane: int | None = None
@@ -94,7 +82,6 @@ def table_endpoint(
     base_url: str,
     account: ServiceAccount,
     table_id: str,
-    secrets: Iterable[str] = (),
 ) -> Endpoint:
     """
     Return where a gzipped CSV replaces a lookup table.
@@ -105,7 +92,6 @@ def table_endpoint(
     return Endpoint(
         url=f"{base_url}{path}?project_id={account.project_id}",
         auth=(account.username, account.secret),
-        secrets=tuple(secrets),
         headers=headers_of("text/csv", is_gzip=True),
         method="PUT",
     )
@@ -114,7 +100,6 @@ def table_endpoint(
 def tables_endpoint(
     base_url: str,
     account: ServiceAccount,
-    secrets: Iterable[str] = (),
 ) -> Endpoint:
     """
     Return where the lookup tables are listed.
@@ -124,7 +109,6 @@ def tables_endpoint(
     return Endpoint(
         url=f"{base_url}{TABLES_PATH}?project_id={account.project_id}",
         auth=(account.username, account.secret),
-        secrets=tuple(secrets),
         headers=headers_of(None),
         method="GET",
     )

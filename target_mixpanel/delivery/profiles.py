@@ -16,7 +16,7 @@ from target_mixpanel.delivery.verdict import (
     Verdict,
     judge_by_status,
 )
-from target_mixpanel.errors import SettingsError, printable
+from target_mixpanel.errors import printable
 from target_mixpanel.http.endpoint import Endpoint, headers_of
 from target_mixpanel.http.replies import (
     BAD_REQUEST,
@@ -41,7 +41,7 @@ _PLAIN_SUCCESS: Final = b"1"
 _PLAIN_FAILURE: Final = b"0"
 
 
-def profiles_endpoint(base_url: str, path: str, secrets: Iterable[str]) -> Endpoint:
+def profiles_endpoint(base_url: str, path: str) -> Endpoint:
     """
     Return /engage or /groups, strict and verbose, for a JSON array that holds the token.
 
@@ -51,7 +51,6 @@ def profiles_endpoint(base_url: str, path: str, secrets: Iterable[str]) -> Endpo
     return Endpoint(
         url=f"{base_url}{path}?ip=0&verbose=1&strict=1",
         auth=None,
-        secrets=tuple(secrets),
         headers=headers_of("application/json"),
     )
 
@@ -96,47 +95,14 @@ class ProfileRoute:
         return row_texts(rows)
 
 
-def engage_route(
-    base_url: str,
-    token: str | None,
-    secrets: Iterable[str] = (),
-) -> ProfileRoute:
-    """
-    Return the route of user profiles.
-
-    Raises:
-        SettingsError: There is no *token*.
-    """
-    return _profile_route("engage", base_url, USERS_PATH, token, secrets)
+def engage_route(base_url: str, token: str) -> ProfileRoute:
+    """Return the route of user profiles."""
+    return ProfileRoute("engage", profiles_endpoint(base_url, USERS_PATH), token)
 
 
-def groups_route(
-    base_url: str,
-    token: str | None,
-    secrets: Iterable[str] = (),
-) -> ProfileRoute:
-    """
-    Return the route of group profiles.
-
-    Raises:
-        SettingsError: There is no *token*.
-    """
-    return _profile_route("groups", base_url, GROUPS_PATH, token, secrets)
-
-
-def _profile_route(
-    name: str,
-    base_url: str,
-    path: str,
-    token: str | None,
-    secrets: Iterable[str],
-) -> ProfileRoute:
-    if not token:
-        raise SettingsError(
-            "project_token: is missing; set it: user and group profiles need it, even beside a "
-            "service account",
-        )
-    return ProfileRoute(name, profiles_endpoint(base_url, path, {token, *secrets}), token)
+def groups_route(base_url: str, token: str) -> ProfileRoute:
+    """Return the route of group profiles."""
+    return ProfileRoute("groups", profiles_endpoint(base_url, GROUPS_PATH), token)
 
 
 def judge_profiles(reply: Reply, sent: int, *, now: float | None = None) -> Verdict:

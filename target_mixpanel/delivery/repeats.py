@@ -1,6 +1,7 @@
 """When is a request sent again, and when never?"""
 
-from typing import Final, assert_never
+from collections.abc import Callable
+from typing import Final, TypeAlias, assert_never
 
 import msgspec
 import tenacity
@@ -19,10 +20,14 @@ from target_mixpanel.delivery.verdict import (
     Verdict,
 )
 
+Undecided: TypeAlias = TryAgain | Unaccounted
+"""Verdicts that a repeat may better."""
+
 _LEAST_JITTER_SHARE: Final = 0.2
+"""Of the jitter's setting; Mixpanel advises 1 to 5 s."""
 
-
-UNDECIDED: Final = (TryAgain, Unaccounted)
+_TRIES_AT_A_SUM: Final = 2
+"""A reply whose numbers do not add up is asked for once more, then believed to be broken."""
 
 
 class RetryPolicy(msgspec.Struct, frozen=True):
@@ -32,6 +37,46 @@ class RetryPolicy(msgspec.Struct, frozen=True):
     max_s: float = 60.0
     jitter_s: float = 5.0
     max_elapsed_s: float = 900.0
+
+    @property
+    def first_wait_s(self) -> float:
+        """The longest that the first wait may last, if the server asks for no more."""
+        return self.initial_s + self.jitter_s
+
+
+class Repeats:
+    """The requests of one batch: how long to wait before the next one, and whether there is one."""
+
+    def __init__(self, retry: RetryPolicy, clock: Callable[[], float]) -> None:
+        self._retry = retry
+        self._clock = clock
+        self._started_at = clock()
+        backoff = tenacity.wait_exponential(multiplier=retry.initial_s, max=retry.max_s)
+        jitter = tenacity.wait_random(retry.jitter_s * _LEAST_JITTER_SHARE, retry.jitter_s)
+        self._backoff = backoff + jitter
+        self._sums_that_failed = 0
+        self.attempts = 0
+        """Made so far."""
+
+    def wait_s(self, part: Batch, verdict: Undecided) -> float | None:
+        """Return how long to wait before *part* is sent again; None: *verdict* is the last word."""
+        if may_double(part, verdict):
+            return None
+        wait_s = self._backoff(self._state())
+        match verdict:
+            case TryAgain(at_least_s=at_least_s):
+                wait_s = max(wait_s, at_least_s)
+                elapsed_s = self._clock() - self._started_at
+                return wait_s if elapsed_s + wait_s <= self._retry.max_elapsed_s else None
+            case Unaccounted():
+                self._sums_that_failed += 1
+                return wait_s if self._sums_that_failed < _TRIES_AT_A_SUM else None
+
+    def _state(self) -> tenacity.RetryCallState:
+        """Return what tenacity's waits look at."""
+        state = tenacity.RetryCallState(tenacity.Retrying(), None, (), {})
+        state.attempt_number = self.attempts
+        return state
 
 
 def may_double(part: Batch, verdict: Verdict) -> bool:
@@ -58,11 +103,3 @@ def ambiguity(verdict: Verdict) -> str | None:
             return None
         case unknown:
             assert_never(unknown)
-
-
-def verdict_of(state: tenacity.RetryCallState) -> Verdict:
-    """Return what the latest attempt came to."""
-    if state.outcome is None:
-        raise RuntimeError("asked for a verdict before the first attempt")
-    verdict: Verdict = state.outcome.result()
-    return verdict

@@ -11,9 +11,9 @@ from target_mixpanel.delivery.route import Route
 from target_mixpanel.engine.checkpoints import CheckpointLedger
 from target_mixpanel.engine.lookup_tables import TableDestination
 from target_mixpanel.engine.segment import Destination
-from target_mixpanel.errors import SettingsError, StreamSchemaError
-from target_mixpanel.http.endpoint import Endpoint
+from target_mixpanel.errors import StreamSchemaError
 from target_mixpanel.model import Mapped, Record, Row
+from target_mixpanel.settings.credentials import profile_token, table_account
 from target_mixpanel.settings.parse import Settings
 from target_mixpanel.specs.spec import EventSpec, GroupSpec, LookupTableSpec, StreamSpec, UserSpec
 
@@ -73,39 +73,21 @@ class Destinations:
         self._size_limit = size_limit
         self._clock = clock
         specs = [spec for _, specs in settings.mappings for spec in specs]
-        secrets = tuple(settings.secrets())
-        self._events = import_route(settings.url, settings.credentials, secrets)
+        url = settings.url
+        self._events = import_route(url, settings.credentials)
         kinds = {type(spec) for spec in specs}
         self._profiles: dict[type[StreamSpec], ProfileLanes] = {}
         for kind, make_route in ((UserSpec, engage_route), (GroupSpec, groups_route)):
             if kind in kinds:
-                route = make_route(settings.url, settings.project_token, secrets)
+                route = make_route(url, profile_token(settings))
                 self._profiles[kind] = self._profile_lanes(route)
         self._tables: dict[str, TableDestination] = {}
         self._is_replay = False
         for spec in specs:
             if isinstance(spec, LookupTableSpec):
-                self._add_table(spec, ledger, secrets)
-
-    def _add_table(
-        self, spec: LookupTableSpec, ledger: CheckpointLedger, secrets: tuple[str, ...]
-    ) -> None:
-        table_id, url = spec.lookup_table_id, self._settings.url
-        if table_id in self._tables:
-            raise SettingsError(
-                f"{spec.place}.lookup_table_id: is that of {self._tables[table_id].place}, too, "
-                "and each would replace the other's rows; map one stream to it",
-            )
-        credentials = self._settings.credentials
-        table = LookupTable(url, credentials, table_id, place=spec.place, secrets=secrets)
-        self._tables[table_id] = TableDestination(table, ledger, spec.place)
-
-    @property
-    def endpoints(self) -> list[Endpoint]:
-        """Every endpoint that requests may go to."""
-        profiles = [lanes.route.endpoint for lanes in self._profiles.values()]
-        tables = [table.endpoint for table in self._tables.values()]
-        return [self._events.endpoint, *profiles, *tables]
+                account = table_account(settings.credentials, spec.place)
+                table = LookupTable(url, account, spec.lookup_table_id, place=spec.place)
+                self._tables[spec.lookup_table_id] = TableDestination(table, ledger, spec.place)
 
     def of(self, spec: StreamSpec, stream: str, tag: object, header: bytes | None) -> Destination:
         """

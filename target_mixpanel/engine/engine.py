@@ -1,310 +1,310 @@
 """How do the parts make one run? Records in, settled records out; shared by every door."""
 
+import logging
 import secrets
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
-from operator import attrgetter
 from types import TracebackType
 from typing import Final, Self
 
+import msgspec
+
+from target_mixpanel.credentials import spellings
 from target_mixpanel.delivery.batches import Batch, SizeLimit
-from target_mixpanel.delivery.courier import Courier, Reports
+from target_mixpanel.delivery.courier import Reports
 from target_mixpanel.delivery.gate import Gate
 from target_mixpanel.delivery.outbox import Outbox
 from target_mixpanel.delivery.repeats import RetryPolicy
-from target_mixpanel.delivery.senders import OpenTransport
+from target_mixpanel.delivery.senders import OpenTransport, Senders
 from target_mixpanel.delivery.server_clock import ServerClock
 from target_mixpanel.engine.checkpoints import CheckpointLedger
 from target_mixpanel.engine.dead_letters.folder import DeadLetters
 from target_mixpanel.engine.destinations import Destinations
-from target_mixpanel.engine.lookup_tables import TableDestination
-from target_mixpanel.engine.report import check_report
-from target_mixpanel.engine.segment import Destination
-from target_mixpanel.engine.stream import Segment, Stream
-from target_mixpanel.engine.summary import StreamCounts, Summary
-from target_mixpanel.errors import StreamSchemaError, printable
+from target_mixpanel.engine.record_loader import RecordLoader
+from target_mixpanel.engine.rejections import Rejections
+from target_mixpanel.engine.report import (
+    RunOutcome,
+    check_report,
+    run_report,
+    summary_block,
+    write_report,
+)
+from target_mixpanel.engine.segment import SchemaMessage, SegmentCompiler
+from target_mixpanel.engine.settlement import Settlement
+from target_mixpanel.engine.stream import Parts, Stream
+from target_mixpanel.engine.summary import Summary
+from target_mixpanel.engine.ticker import Ticker
+from target_mixpanel.errors import (
+    StreamSchemaError,
+    TargetMixpanelError,
+    UnfinishedRunError,
+    printable,
+)
 from target_mixpanel.http.client import Client
-from target_mixpanel.model import JsonObject, Record, Rejection
+from target_mixpanel.model import JsonObject, Record
+from target_mixpanel.redaction import Secrets
 from target_mixpanel.settings.parse import Settings
-from target_mixpanel.specs.spec import StreamSpec
 from target_mixpanel.stop import Stop
 
-_span_of: Final = attrgetter("span")
-_kind_of: Final = attrgetter("source", "is_rejected", "waits_for_table")
+logger = logging.getLogger("target-mixpanel")
 
 MAX_STREAMS: Final = 10_000
 """Each keeps a compiled mapping and a batch; a tap that names more has lost its way."""
 
 
-class Loader:
+class Engine:
     """
-    One run: open it, load records, mark STATEs, `finish`.
+    One run: open it, load records, mark checkpoints, `finish`.
 
-    All methods but the reports are for one thread, the reader's.
+        with Engine(parse_settings({...}), on_safe=commit) as engine:
+            orders = engine.stream("orders", schema=schema, key=["id"])
+            for row in rows:
+                orders.load(row)
+            engine.checkpoint(b"7")
+            report = engine.finish()
+
+    Whoever leaves it without `finish` and without an exception gets one. Its methods, and those of
+    its streams, may be called from any thread, one at a time. Engines may follow one another.
     """
 
     def __init__(
         self,
         settings: Settings,
-        stop: Stop,
+        on_safe: Callable[[bytes], None] = lambda _: None,
         *,
-        write_state: Callable[[bytes], None],
         open_transport: OpenTransport = Client,
         clock: Callable[[], float] = time.monotonic,
+        ticks_by_itself: bool = True,
     ) -> None:
         """
         Args:
-            settings: The operator's.
-            stop: What ends every wait of the run.
-            write_state: Called with each STATE value that has become safe, in order, never twice
-                at once, from any thread.
+            settings: From `parse_settings`.
+            on_safe: Called with each checkpoint that has become safe: everything loaded before it
+                is accepted, set aside or filtered. In order, never twice at once, on any thread;
+                one is passed over where a later one is safe, too. It must not call the engine.
+                Not called in a dry run.
             open_transport: Makes what carries one sender's requests, on that sender's thread.
             clock: Monotonic seconds.
+            ticks_by_itself: False: the door calls `tick` between records and while none comes, and
+                calls everything from one thread.
         """
         self.settings = settings
         self.summary = Summary(clock)
         self.ledger = CheckpointLedger()
-        self._stop = stop
-        self._write_state = write_state
+        self.stop = Stop(settings.shutdown_timeout_seconds)
+        """What ends every wait of the run; a door that hears signals asks it to."""
+        self.secrets = Secrets(spellings(settings.secrets(), settings.credentials))
         self._open_transport = open_transport
         self._clock = clock
-        self._streams: dict[str, Stream] = {}
-        self._resources = ExitStack()
+        self._ticks_by_itself = ticks_by_itself
+        self._turn = threading.RLock()
         self._server_clock = ServerClock()
         self.look_at_the_clock()
         self._size_limit = SizeLimit(settings.batch_size_bytes)
-        self._destinations = Destinations(
-            settings,
+        self._rejections = Rejections(settings, self._settle_rejected)
+        self._settlement = Settlement(
             self.ledger,
-            self.submit,
-            size_limit=self._size_limit,
+            self.summary,
+            self._rejections.set_aside,
+            on_safe=_ignore if settings.dry_run else on_safe,
             clock=clock,
         )
-        self._resources.callback(self._destinations.close)
-        self._gate = Gate(
-            settings.max_parallel_requests,
-            stop,
-            max_events_per_second=settings.max_events_per_second,
+        self._destinations = Destinations(
+            settings, self.ledger, self._submit, size_limit=self._size_limit, clock=clock
         )
+        self._parts = Parts(
+            self.ledger,
+            self._rejections,
+            SegmentCompiler(settings, self._destinations.of, self._now_at_mixpanel_ms),
+            self._submit,
+            self.look_at_the_clock,
+        )
+        self._streams: dict[str, Stream] = {}
         self._outbox: Outbox | None = None
-        self._dead_letters: DeadLetters | None = None
-        self._settling = threading.Lock()
-        self._releasing = threading.Lock()
-        self._last_state: bytes | None = None
+        self._resources = ExitStack()
+        self._has_begun = self._is_open = self._is_finished = self._is_reported = False
 
-    def open_stream(
-        self,
-        stream: str,
-        schema: JsonObject,
-        key_properties: Sequence[str],
-        schema_line: bytes,
-    ) -> Stream:
+    # Records
+
+    def stream(self, name: str, *, schema: JsonObject, key: Sequence[str] = ()) -> RecordLoader:
         """
-        Return the stream that takes records of this schema from now on.
+        Return what loads the records of the stream *name*, from now on under *schema*.
+
+        Args:
+            name: Which the settings' `streams` map.
+            schema: A JSON Schema of one record: `{"properties": {column: its schema}}`.
+            key: The columns that make a record the same one; they are the event's `$insert_id`.
+
+        Raises:
+            StreamSchemaError: The stream has no mapping, or mapping and schema do not fit.
+        """
+        with self._turn:
+            self._check_open()
+            stream = self.open_stream(_schema_message(name, schema, tuple(key)))
+        return RecordLoader(stream, self._turn, self._check_open)
+
+    def open_stream(self, message: SchemaMessage) -> Stream:
+        """
+        Return the stream that takes records of this schema from now on; for doors that tick.
 
         What an earlier schema's records became is sent first.
 
         Raises:
             StreamSchemaError: The stream has no mapping, or mapping and schema do not fit.
         """
-        opened = self._streams.get(stream)
-        if opened is None:
-            if len(self._streams) == MAX_STREAMS:
-                raise StreamSchemaError(
-                    f"SCHEMA of {printable(stream)}: is that of the {MAX_STREAMS + 1:,}th stream; "
-                    "select fewer in the tap, or load them in several runs",
-                )
-            opened = self._streams[stream] = Stream(self, stream, self.summary.stream(stream))
-        opened.use_schema(schema, tuple(key_properties), schema_line)
+        opened = self._streams.get(message.stream)
+        if opened is not None:
+            opened.use_schema(message)
+            return opened
+        if len(self._streams) == MAX_STREAMS:
+            raise StreamSchemaError(
+                f"SCHEMA of {printable(message.stream)}: is that of the {MAX_STREAMS + 1:,}th "
+                "stream; select fewer in the tap, or load them in several runs",
+            )
+        opened = Stream(self._parts, self.summary.stream(message.stream), message)
+        self._streams[message.stream] = opened
         return opened
+
+    def checkpoint(self, state: bytes) -> None:
+        """Mark that *state*, a text of the caller's, covers everything loaded so far."""
+        with self._turn:
+            self._check_open()
+            self._rejections.write_held()
+            self.ledger.checkpoint(state)
+            self._settlement.release()
+
+    def finish(self) -> JsonObject:
+        """
+        Send the rest, wait until everything is settled, and return the report.
+
+        Raises:
+            TargetMixpanelError: Not everything is settled.
+        """
+        with self._turn:
+            self._check_open()
+            self._send_rest()
+            for counts in self.summary.streams():
+                counts.accept_waiting()
+            self.summary.check_rates(self.settings.max_rejection_rate)
+            self._rejections.check_dry_run(self.summary.streams())
+            self._is_finished = True
+            return run_report(self.summary, self._outcome(None))
+
+    def _send_rest(self) -> None:
+        for stream in self._streams.values():
+            stream.send_rest()
+        self._destinations.send_rest()
+        self._rejections.write_held()
+        self._drain()
+        self._destinations.replace_tables(is_stopped=self.stop.is_requested)
+        self._drain()
+
+    def _check_open(self) -> None:
+        self.stop.raise_if_over()
+        if not self._is_open or self._is_finished:
+            raise RuntimeError("the engine is not open: use `with Engine(...)`, a new one each run")
+
+    # What a lookup table needs of a door
 
     def refuse_tables(self) -> None:
         """Note that streams opened from now on are dead letters: none is a whole lookup table."""
         self._destinations.refuse_tables()
 
     def mark_tables_whole(self) -> None:
-        """Note that the tap wrote a STATE, of whatever value: it was not within a table."""
+        """Note that lookup tables have all their rows so far; `checkpoint` does not say so."""
         self._destinations.mark_tables_whole()
 
-    def checkpoint(self, state: bytes) -> None:
-        """Mark that *state*, a JSON text, covers everything loaded so far."""
-        self._write_dead_letters()
-        self.ledger.checkpoint(state)
-        self.release()
+    # Time
 
     def tick(self) -> float | None:
         """Send what has waited long enough; return the seconds until there is more to send."""
-        self._stop.raise_if_over()
-        self._write_dead_letters()
+        self.stop.raise_if_over()
+        self._rejections.write_held()
         now = self._clock()
         waits = [stream.send_due(now) for stream in self._streams.values()]
         waits += self._destinations.send_due(now)
         return min((wait for wait in waits if wait is not None), default=None)
 
-    def finish(self) -> None:
-        """
-        Send the rest, and wait until everything is settled and its STATE written.
-
-        Raises:
-            TargetMixpanelError: Not everything is.
-        """
-        for stream in self._streams.values():
-            stream.send_rest()
-        self._destinations.send_rest()
-        self._write_dead_letters()
-        self._drain()
-        self._destinations.replace_tables(is_stopped=self._stop.signal_number is not None)
-        self._drain()
-        for counts in self.summary.streams():
-            counts.accept_waiting()
-        self.summary.check_rates(self.settings.max_rejection_rate)
-        if self.settings.dry_run and self.settings.dead_letter_folder is None:
-            for stream in self._streams.values():
-                stream.fail_if_rejected()
-
-    def now_ms(self) -> int:
-        """Return the time at Mixpanel, in ms since the epoch, as of the last look."""
-        return self._now_ms
-
     def look_at_the_clock(self) -> None:
-        """Take note of Mixpanel's time; to be called when input has come, not for each record."""
+        """
+        Take note of Mixpanel's time.
+
+        The fast way of RECORD messages goes by the last look, since a look costs a hundredth of
+        an event; whatever lies in the future then is looked at anew, by a fresh one.
+        """
         self._now_ms = int(self._server_clock.now() * 1_000)
 
-    def release(self) -> None:
-        """Write the newest STATE that has become safe, if there is one."""
-        with self._releasing:
-            state = self.ledger.release()
-            if state is None or state == self._last_state or self.settings.dry_run:
-                return
-            self._write_state(state)
-            self._last_state = state
+    def _now_at_mixpanel_ms(self) -> int:
+        return self._now_ms
 
-    def submit(self, batch: Batch) -> None:
+    # Rows
+
+    def _submit(self, batch: Batch) -> None:
         """Send *batch*, or in a dry run count it as sent."""
         if self._outbox is None:
-            self._settle(batch)
+            self._settlement.settle(batch)
         else:
             self._outbox.submit(batch)
             self.look_at_the_clock()  # there may have been no room for long
 
-    def destination(self, spec: StreamSpec, segment: Segment, header: bytes | None) -> Destination:
-        """Return where the rows go that one of *segment*'s mappings, *spec*, makes."""
-        return self._destinations.of(spec, segment.stream.name, segment, header)
+    def _settle_rejected(self, records: Sequence[Record]) -> None:
+        self._settlement.settle_rejected(records)
 
     def _drain(self) -> None:
         if self._outbox is not None:
             self._outbox.drain()
-        self._stop.raise_if_over()
+        self.stop.raise_if_over()
 
-    def set_aside(self, segment: Segment, rejections: Sequence[Rejection]) -> None:
-        """
-        Write *rejections* down and count them; a dry run only counts. On any thread.
-
-        Raises:
-            RejectedRecordError: There is nowhere to write them.
-            RejectionRateError: There are too many.
-        """
-        stream = segment.stream
-        if self._dead_letters is not None:
-            self._dead_letters.write(stream.name, segment.schema_line, rejections)
-        for rejection in rejections:
-            stream.note(rejection.flaw)
-        if self._dead_letters is None and not self.settings.dry_run:
-            raise stream.rejection_error(rejections[0].flaw)
-        stream.counts.check_rate(self.settings.max_rejection_rate)
-
-    def _write_dead_letters(self) -> None:
-        for stream in self._streams.values():
-            stream.write_rejections()
-
-    def _settle(self, batch: Batch) -> None:
-        """Account for *batch*, of which every row is accepted or set aside. On any thread."""
-        if isinstance(batch.tag, TableDestination):
-            batch.tag.settle()
-            self.release()
-            return
-        finished: list[Record] = []
-        with self._settling:
-            for row in batch.rows:
-                record = row.record
-                left = record.rows_pending - 1
-                record.rows_pending = left
-                if not left:
-                    finished.append(record)
-        spans = Counter(map(_span_of, finished))
-        # Nearly always there is one kind: of one stream, accepted, and in no lookup table.
-        for kind, records in Counter(map(_kind_of, finished)).items():
-            source, is_rejected, waits_for_table = kind
-            if not is_rejected:
-                counts: StreamCounts = source.stream.counts
-                count = counts.count_waiting if waits_for_table else counts.count_accepted
-                count(records)
-        first: Stream = batch.rows[0].record.source.stream
-        first.on_batch(len(batch.rows), self._clock() - batch.closed_at)
-        for span, records in spans.items():
-            self.ledger.settle(span, records)
-        self.release()
-
-    def _reject(self, batch: Batch, rejections: Sequence[Rejection]) -> None:  # noqa: ARG002
-        """Set aside what Mixpanel refused; a record of several rows once. On a sender's thread."""
-        with self._settling:
-            first = [rejection for rejection in rejections if not rejection.record.is_rejected]
-            for rejection in first:
-                rejection.record.is_rejected = True
-        by_segment: dict[int, list[Rejection]] = {}
-        for rejection in first:
-            by_segment.setdefault(id(rejection.record.source), []).append(rejection)
-        for group in by_segment.values():
-            self.set_aside(group[0].record.source, group)
-
-    def _count_request(self, batch: Batch, body_bytes: int, is_retry: bool) -> None:  # noqa: FBT001
-        """Count a request, of the rows of several streams for the first row's. On any thread."""
-        if isinstance(batch.tag, TableDestination):
-            counts = self.summary.stream(batch.tag.stream or "")
-        else:
-            counts = batch.rows[0].record.source.stream.counts
-        counts.count_request(body_bytes=body_bytes, is_retry=is_retry)
-
-    @contextmanager
-    def _courier(self) -> Iterator[Courier]:
-        settings = self.settings
-        timeout_s = settings.request_timeout_seconds
-        with self._open_transport(self._destinations.endpoints, timeout_s=timeout_s) as transport:
-            yield Courier(
-                transport,
-                self._gate,
-                self._stop,
-                Reports(
-                    self._settle,
-                    self._reject,
-                    self._count_request,
-                    self._server_clock.observe,
-                ),
-                host=settings.url,
-                retry=RetryPolicy(
-                    initial_s=settings.retry_initial_seconds,
-                    max_s=settings.retry_max_seconds,
-                    jitter_s=settings.retry_jitter_seconds,
-                    max_elapsed_s=settings.retry_max_elapsed_seconds,
-                ),
-                size_limit=self._size_limit,
-            )
+    # The run
 
     def __enter__(self) -> Self:
         settings = self.settings
         if settings.report_file is not None:
             check_report(settings.report_file)
-        if settings.dead_letter_folder is not None and not settings.dry_run:
-            letters = DeadLetters(settings.dead_letter_folder, _run_id())
-            self._dead_letters = self._resources.enter_context(letters)
+        self._resources.callback(self.stop.close)
+        self._resources.callback(self._destinations.close)
         if not settings.dry_run:
-            outbox = Outbox(self._courier, self._stop, senders=settings.max_parallel_requests)
+            if settings.dead_letter_folder is not None:
+                letters = DeadLetters(settings.dead_letter_folder, _run_id())
+                self._rejections.letters = self._resources.enter_context(letters)
+            senders = settings.max_parallel_requests
+            outbox = Outbox(self._senders().courier, self.stop, senders=senders)
             self._outbox = self._resources.enter_context(outbox)
+        if self._ticks_by_itself:
+            self._resources.enter_context(Ticker(self.tick, self._turn, self.stop.fail))
+        self._has_begun = self._is_open = True
         return self
+
+    def _senders(self) -> Senders:
+        settings = self.settings
+        return Senders(
+            self._open_transport,
+            url=settings.url,
+            timeout_s=settings.request_timeout_seconds,
+            secrets=Secrets(spellings(settings.private_texts(), settings.credentials)),
+            gate=Gate(
+                settings.max_parallel_requests,
+                self.stop,
+                max_events_per_second=settings.max_events_per_second,
+            ),
+            stop=self.stop,
+            reports=Reports(
+                self._settlement.settle,
+                self._settlement.reject,
+                self._settlement.count_request,
+                self._server_clock.observe,
+            ),
+            retry=RetryPolicy(
+                initial_s=settings.retry_initial_seconds,
+                max_s=settings.retry_max_seconds,
+                jitter_s=settings.retry_jitter_seconds,
+                max_elapsed_s=settings.retry_max_elapsed_seconds,
+            ),
+            size_limit=self._size_limit,
+        )
 
     def __exit__(
         self,
@@ -312,7 +312,67 @@ class Loader:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._resources.__exit__(kind, error, trace)
+        unfinished = None
+        if error is None and not self._is_finished:
+            unfinished = UnfinishedRunError(
+                f"the engine was left without finish(): {self.summary.pending:,} records are "
+                "pending, and no checkpoint covers them; call finish() before leaving it",
+            )
+        failure = error or unfinished
+        if failure is not None:
+            self.stop.fail(failure)  # first, so that nothing waits any longer
+        self._is_open = False
+        self._resources.__exit__(type(failure) if failure else None, failure, trace)
+        self.report(None if failure is None else self._problem(failure))
+        if unfinished is not None:
+            raise unfinished
+
+    # The report
+
+    def report(self, problem: str | None) -> None:
+        """
+        Say how the run ended, in the log and in `report_path`; a second time only what is wrong.
+
+        Args:
+            problem: What ended it; None: nothing did.
+
+        Raises:
+            SettingsError: The file cannot be written.
+        """
+        is_due = self._has_begun and not self._is_reported
+        self._is_reported = True
+        outcome = self._outcome(problem)
+        if is_due:
+            logger.info(summary_block(self.summary, outcome))
+        if problem is not None:
+            logger.error(problem)
+        if is_due and self.settings.report_file is not None:
+            write_report(run_report(self.summary, outcome, problem), self.settings.report_file)
+
+    def _outcome(self, problem: str | None) -> RunOutcome:
+        if problem is not None:
+            return "failed"
+        return "stopped" if self.stop.is_requested else "complete"
+
+    def _problem(self, error: BaseException) -> str:
+        if isinstance(error, TargetMixpanelError):
+            return self.secrets.hide(str(error))
+        return f"ended by {type(error).__name__}"  # its words could be a record's
+
+
+def _ignore(state: bytes) -> None:
+    """Nothing was sent, so nothing is safe."""
+
+
+def _schema_message(stream: str, schema: JsonObject, key: tuple[str, ...]) -> SchemaMessage:
+    message = {"type": "SCHEMA", "stream": stream, "schema": schema, "key_properties": key}
+    try:
+        line = msgspec.json.encode(message)
+    except (TypeError, ValueError, RecursionError):
+        raise StreamSchemaError(
+            f"SCHEMA of {printable(stream)}: is no JSON; give engine.stream() a JSON Schema",
+        ) from None
+    return SchemaMessage(stream, schema, key, line, is_from_singer=False)
 
 
 def _run_id() -> str:

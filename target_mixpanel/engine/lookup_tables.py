@@ -25,7 +25,6 @@ class TableDestination:
         """Of the mapping, for messages."""
         self.stream: str | None = None
         """Which one fills it; None: none so far."""
-        self.endpoint: Final = table.endpoint
         self._table = table
         self._ledger = ledger
         self._span: Span | None = None

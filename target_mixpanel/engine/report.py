@@ -3,16 +3,78 @@
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import msgspec
 
+from target_mixpanel.engine.summary import StreamCounts, Summary
 from target_mixpanel.errors import SettingsError, printable
 
-_REASONS_SHOWN: Final = 5
-
-
 RunOutcome = Literal["complete", "failed", "stopped"]
+
+
+def stream_report(counts: StreamCounts) -> dict[str, Any]:
+    """Return a stream's counts as JSON has them."""
+    at = counts.snapshot()
+    return {
+        "read": at.read,
+        "accepted": at.accepted,
+        "rejected": at.rejected.total(),
+        "rejected_by_reason": [
+            {**msgspec.structs.asdict(kind), "records": records}
+            for kind, records in at.rejected.most_common()
+        ],
+        "filtered": at.filtered,
+        "pending": at.pending,
+        "requests": at.requests,
+        "retries": at.retries,
+        "bytes": at.bytes_sent,
+        "seconds": round(at.seconds, 3),
+        "events_per_second": round(at.accepted / at.seconds) if at.seconds else None,
+    }
+
+
+def stream_line(counts: StreamCounts) -> str:
+    """Return a stream's counts as one readable line, and why records were rejected below it."""
+    report = stream_report(counts)
+    parts = [f"{name} {report[name]:,}" for name in ("read", "accepted", "rejected", "filtered")]
+    if report["pending"]:
+        parts.append(f"PENDING {report['pending']:,}")
+    parts += [
+        f"requests {report['requests']:,}",
+        f"retries {report['retries']:,}",
+        f"bytes {report['bytes']:,}",
+        f"seconds {report['seconds']:.1f}",
+        f"events/s {report['events_per_second'] or 0:,}",
+    ]
+    line = f"{printable(counts.stream)}: {', '.join(parts)}"
+    return f"{line}\n    rejected: {counts.top_reasons()}" if report["rejected"] else line
+
+
+def run_report(summary: Summary, outcome: RunOutcome, error: str | None = None) -> dict[str, Any]:
+    """Return the end-of-run report: how the run ended, then the counts of each stream."""
+    return {
+        "verdict": outcome,
+        "error": error,
+        "seconds": round(summary.seconds, 3),
+        "requests": summary.requests,
+        "retries": summary.retries,
+        "bytes": summary.bytes_sent,
+        "ignored_messages": dict(summary.ignored_messages),
+        "streams": {counts.stream: stream_report(counts) for counts in summary.streams()},
+    }
+
+
+def summary_block(summary: Summary, outcome: RunOutcome) -> str:
+    """Return the report as a block of text for the log."""
+    lines = [f"summary: {outcome} after {summary.seconds:.1f} s"]
+    lines += [f"  {stream_line(counts)}" for counts in summary.streams()]
+    if summary.ignored_messages:
+        kinds = ", ".join(
+            f"{printable(kind)} x {n:,}" for kind, n in summary.ignored_messages.items()
+        )
+        lines.append(f"  ignored messages: {kinds}")
+    return "\n".join(lines)
 
 
 def check_report(path: Path) -> None:

@@ -1,10 +1,22 @@
-"""What is a stream under one SCHEMA?"""
+"""What is a stream under one SCHEMA: its compiled mappings, and where their rows go?"""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
+import msgspec
+
 from target_mixpanel.delivery.batches import BatchBuilder
-from target_mixpanel.model import Mapped, Record
+from target_mixpanel.engine.summary import StreamCounts
+from target_mixpanel.errors import StreamSchemaError, listed, printable
+from target_mixpanel.mapping.stream_schema import StreamSchema
+from target_mixpanel.model import JsonObject, Mapped, Record
+from target_mixpanel.pipeline.pipeline import StreamPipeline, TimeWindow
+from target_mixpanel.settings.parse import Settings
+from target_mixpanel.specs.matching import specs_for
+from target_mixpanel.specs.spec import StreamSpec
+
+logger = logging.getLogger("target-mixpanel")
 
 
 class Destination(Protocol):
@@ -16,3 +28,111 @@ class Destination(Protocol):
     @property
     def builders(self) -> Sequence[BatchBuilder]:
         """What collects rows for this stream alone, and is sent when its SCHEMA changes."""
+
+
+class SchemaMessage(msgspec.Struct, frozen=True):
+    """What a door says of the records to come."""
+
+    stream: str
+    schema: JsonObject
+    key_properties: tuple[str, ...]
+    line: bytes
+    """As a Singer SCHEMA message; of two alike the second changes nothing."""
+    is_from_singer: bool = True
+    """Whether records that come as bytes are RECORD messages, not the columns alone."""
+
+
+class Segment(msgspec.Struct, eq=False):
+    """A part of a stream under one SCHEMA."""
+
+    stream: str
+    counts: StreamCounts
+    schema_line: bytes
+    """The SCHEMA message."""
+    is_from_singer: bool = True
+    """As of the SCHEMA message."""
+    pipeline: StreamPipeline | None = None
+    """None: the stream is skipped."""
+    destinations: Sequence[Destination] = ()
+    """One for each of the stream's mappings."""
+    tables: frozenset[int] = frozenset()
+    """Which of them are lookup tables."""
+    builders: Sequence[BatchBuilder] = ()
+    """What collects rows of this segment alone."""
+
+
+class FindDestination(Protocol):
+    """What knows where rows go."""
+
+    def __call__(
+        self, spec: StreamSpec, stream: str, tag: object, header: bytes | None
+    ) -> Destination:
+        """Return where the rows of *stream* go that the mapping *spec* makes."""
+
+
+class SegmentCompiler:
+    """Make the segments of a run."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        find_destination: FindDestination,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._settings = settings
+        self._find_destination = find_destination
+        self._now_ms = now_ms
+        self._window = TimeWindow(settings.since_ms, settings.until_ms)
+
+    def compile(self, message: SchemaMessage, counts: StreamCounts) -> Segment:
+        """
+        Return *message*'s segment.
+
+        Raises:
+            StreamSchemaError: The stream has no mapping, or mapping and schema do not fit.
+        """
+        segment = Segment(message.stream, counts, message.line, message.is_from_singer)
+        specs = specs_for(message.stream, self._settings.mappings)
+        if not specs:
+            self._skip(message.stream)
+            return segment
+        pipeline = segment.pipeline = StreamPipeline(
+            specs, self._stream_schema(message), self._window, now_ms=self._now_ms
+        )
+        if pipeline.left_out:
+            logger.info(
+                '%s: "*" leaves out %s; name what you need under properties',
+                printable(message.stream),
+                listed(list(pipeline.left_out)),
+            )
+        segment.destinations = [
+            self._find_destination(spec, message.stream, segment, header)
+            for spec, header in zip(specs, pipeline.headers, strict=True)
+        ]
+        segment.tables = frozenset(
+            number for number, header in enumerate(pipeline.headers) if header is not None
+        )
+        segment.builders = [
+            builder for destination in segment.destinations for builder in destination.builders
+        ]
+        return segment
+
+    def _skip(self, stream: str) -> None:
+        if self._settings.unmapped_streams == "skip":
+            logger.info("%s: has no mapping and is skipped", printable(stream))
+            return
+        raise StreamSchemaError(
+            f'streams: none matches the stream "{printable(stream)}"; map it, deselect it '
+            "in the tap, or set unmapped_streams: skip",
+        )
+
+    def _stream_schema(self, message: SchemaMessage) -> StreamSchema:
+        settings = self._settings
+        return StreamSchema(
+            stream=message.stream,
+            schema=message.schema,
+            key_properties=message.key_properties,
+            is_schema_enforced=settings.validate_records,
+            takes_metadata=settings.add_record_metadata,
+            hash_key=None if settings.hash_key is None else settings.hash_key.encode(),
+        )

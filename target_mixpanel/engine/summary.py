@@ -4,11 +4,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
-from target_mixpanel.engine.report import _REASONS_SHOWN, RunOutcome
 from target_mixpanel.errors import RejectionRateError, printable
 from target_mixpanel.model import Flaw
 
@@ -18,6 +17,8 @@ RATE_CHECKED_FROM_RECORDS: Final = 1_000
 RATE_CHECKED_AT_END_FROM_REJECTIONS: Final = 10
 """At the end a small stream is judged, too, unless so few were rejected that chance explains it."""
 
+
+_REASONS_SHOWN: Final = 5
 
 _KINDS_TOLD_APART: Final = 100
 """Of rejections, in a stream: a server's words may differ each time, and memory must not grow."""
@@ -47,6 +48,8 @@ class StreamCounts:
         self.bytes_sent = 0
         self.started_at = clock()
         self.ended_at = self.started_at
+        self.on_batch: Callable[[int, float], None] = _ignore
+        """Told each settled batch's rows and the seconds it took, on the sender's thread."""
         self._clock = clock
         self._lock = threading.Lock()
 
@@ -109,33 +112,25 @@ class StreamCounts:
             raise RejectionRateError(
                 f"{printable(self.stream)}: {rejections:,} of {self.read:,} records were rejected, "
                 f"more than max_rejection_rate {max_rate:g} allows; "
-                f"most often: {self._top_reasons()}",
+                f"most often: {self.top_reasons()}",
             )
 
-    def report(self) -> dict[str, Any]:
-        """Return the counts as JSON has them, of one moment: a failed run's senders may go on."""
+    def snapshot(self) -> "Snapshot":
+        """Return the counts of one moment: a failed run's senders may go on."""
         with self._lock:
-            rejected, filtered = self.rejected.total(), self.filtered
-            read = self.read
-            seconds = max(self.ended_at - self.started_at, 0.0)
-            return {
-                "read": read,
-                "accepted": self.accepted,
-                "rejected": rejected,
-                "rejected_by_reason": [
-                    {**msgspec.structs.asdict(kind), "records": records}
-                    for kind, records in self.rejected.most_common()
-                ],
-                "filtered": filtered,
-                "pending": read - filtered - self.accepted - rejected,
-                "requests": self.requests,
-                "retries": self.retries,
-                "bytes": self.bytes_sent,
-                "seconds": round(seconds, 3),
-                "events_per_second": round(self.accepted / seconds) if seconds else None,
-            }
+            return Snapshot(
+                read=self.read,
+                accepted=self.accepted,
+                filtered=self.filtered,
+                rejected=self.rejected.copy(),
+                requests=self.requests,
+                retries=self.retries,
+                bytes_sent=self.bytes_sent,
+                seconds=max(self.ended_at - self.started_at, 0.0),
+            )
 
-    def _top_reasons(self) -> str:
+    def top_reasons(self) -> str:
+        """Return why records were rejected, most often first."""
         with self._lock:
             most_common = self.rejected.most_common(_REASONS_SHOWN)
         return ", ".join(
@@ -144,26 +139,22 @@ class StreamCounts:
             for kind, records in most_common
         )
 
-    def line(self) -> str:
-        """Return the counts as one readable line."""
-        report = self.report()
-        parts = [
-            f"read {report['read']:,}",
-            f"accepted {report['accepted']:,}",
-            f"rejected {report['rejected']:,}",
-            f"filtered {report['filtered']:,}",
-        ]
-        if report["pending"]:
-            parts.append(f"PENDING {report['pending']:,}")
-        parts += [
-            f"requests {report['requests']:,}",
-            f"retries {report['retries']:,}",
-            f"bytes {report['bytes']:,}",
-            f"seconds {report['seconds']:.1f}",
-            f"events/s {report['events_per_second'] or 0:,}",
-        ]
-        line = f"{printable(self.stream)}: {', '.join(parts)}"
-        return f"{line}\n    rejected: {self._top_reasons()}" if self.rejections else line
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """A stream's counts at one moment."""
+
+    read: int
+    accepted: int
+    filtered: int
+    rejected: Counter[RejectionKind]
+    requests: int
+    retries: int
+    bytes_sent: int
+    seconds: float
+
+    @property
+    def pending(self) -> int:
+        return self.read - self.filtered - self.accepted - self.rejected.total()
 
 
 class Summary:
@@ -173,6 +164,10 @@ class Summary:
         self._clock = clock
         self._started_at = clock()
         self._streams: dict[str, StreamCounts] = {}
+        self.requests = 0
+        self.retries = 0
+        self.bytes_sent = 0
+        self._lock = threading.Lock()
         self.ignored_messages: Counter[str] = Counter()
         """Messages that mean nothing to this loader, by type."""
 
@@ -199,24 +194,18 @@ class Summary:
         for counts in self._streams.values():
             counts.check_rate(max_rate, is_end=True)
 
-    def report(self, verdict: RunOutcome, error: str | None = None) -> dict[str, Any]:
-        """Return the end-of-run report: the run's verdict, then the counts of each stream."""
-        return {
-            "verdict": verdict,
-            "error": error,
-            "seconds": round(self._clock() - self._started_at, 3),
-            "ignored_messages": dict(self.ignored_messages),
-            "streams": {name: counts.report() for name, counts in self._streams.items()},
-        }
+    @property
+    def seconds(self) -> float:
+        """How long the run has taken."""
+        return self._clock() - self._started_at
 
-    def block(self, verdict: RunOutcome) -> str:
-        """Return the report as a block of text for the log."""
-        seconds = self._clock() - self._started_at
-        lines = [f"summary: {verdict} after {seconds:.1f} s"]
-        lines += [f"  {counts.line()}" for counts in self._streams.values()]
-        if self.ignored_messages:
-            kinds = ", ".join(
-                f"{printable(kind)} x {n:,}" for kind, n in self.ignored_messages.items()
-            )
-            lines.append(f"  ignored messages: {kinds}")
-        return "\n".join(lines)
+    def count_request(self, *, body_bytes: int, is_retry: bool) -> None:
+        """Count a request of whatever streams. On any thread."""
+        with self._lock:
+            self.requests += 1
+            self.retries += is_retry
+            self.bytes_sent += body_bytes
+
+
+def _ignore(rows: int, seconds: float) -> None:
+    """Nobody wants to know."""

@@ -1,16 +1,13 @@
 """How does one request travel, and what comes back, whatever the network does?"""
 
-import base64
-import json
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
-from urllib.parse import quote
 
 import requests
 from requests.exceptions import InvalidSchema, InvalidURL
@@ -20,6 +17,7 @@ from target_mixpanel.errors import EndpointError, printable
 from target_mixpanel.http.connections import _Adapter, _Session, shut
 from target_mixpanel.http.endpoint import Body, Endpoint
 from target_mixpanel.http.replies import Answer, NoAnswer, NotConnected, Reply
+from target_mixpanel.redaction import Secrets
 
 CONNECT_TIMEOUT_S: Final = 10.0
 """A host that does not answer in this time is not there; the retry will see."""
@@ -28,8 +26,6 @@ REPLY_MAX_BYTES: Final = 1_048_576
 """Of a reply, decoded, what is read; the largest documented one blames 2,000 rows in 0.5 MB."""
 
 _CHUNK_BYTES: Final = 65_536
-_SHORT: Final = 3
-"""A secret of so few characters is none, and stands in every reply."""
 
 
 class Client:
@@ -41,20 +37,20 @@ class Client:
     are honoured.
     """
 
-    def __init__(self, endpoints: Sequence[Endpoint], *, timeout_s: float) -> None:
+    def __init__(self, url: str, *, timeout_s: float, secrets: Secrets) -> None:
         """
         Take from the environment what it says about proxies and CA bundles, once.
 
         Args:
-            endpoints: All that this run sends to, one at least: what a reply of any repeats of the
-                secrets of any is redacted.
+            url: Scheme and host of all endpoints that will be sent to.
             timeout_s: Of a whole exchange.
+            secrets: What a reply may not repeat: it is redacted as soon as it is read.
 
         Raises:
             EndpointError: The CA bundle it names is not there.
         """
         self._timeout_s = timeout_s
-        self._secrets = _forms(endpoints)
+        self._secrets = secrets
         self._socket: socket.socket | None = None
         self._was_sent = False
         """Whether the request under way has, or had, a connection to be written to."""
@@ -64,7 +60,7 @@ class Client:
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, _Adapter(self._remember, self._note_sending))
         self._environment = self._session.merge_environment_settings(
-            endpoints[0].url,
+            url,
             {},
             stream=True,
             verify=None,
@@ -157,19 +153,7 @@ class Client:
             self._socket.close()
 
 
-def _forms(endpoints: Sequence[Endpoint]) -> tuple[bytes, ...]:
-    """Return what a server could repeat of our secrets, the longest first."""
-    auths = {endpoint.auth for endpoint in endpoints if endpoint.auth is not None}
-    secrets = {secret for endpoint in endpoints for secret in endpoint.secrets}
-    texts = [*map(":".join, auths), *(f"{secret}:" for secret in secrets)]
-    pairs = [base64.b64encode(text.encode("latin-1", "replace")) for text in texts]
-    plain = [*(part for auth in auths for part in auth), *secrets]
-    spelled = [*plain, *map(quote, plain), *(json.dumps(text)[1:-1] for text in plain)]
-    parts = {*pairs, *(text.encode() for text in spelled)}
-    return tuple(sorted((part for part in parts if len(part) > _SHORT), key=len, reverse=True))
-
-
-def _read(response: requests.Response, secrets: Sequence[bytes]) -> Reply:
+def _read(response: requests.Response, secrets: Secrets) -> Reply:
     """Read a response, and forget at once what it repeats of our credentials."""
     body = bytearray()
     for chunk in response.iter_content(_CHUNK_BYTES):
@@ -177,15 +161,11 @@ def _read(response: requests.Response, secrets: Sequence[bytes]) -> Reply:
         if len(body) > REPLY_MAX_BYTES:
             return NoAnswer("a reply larger than any of Mixpanel's")
     location = response.headers.get("Location")
-    for secret in secrets:
-        body = body.replace(secret, b"[redacted]")
-        if location is not None:
-            location = location.replace(secret.decode("latin-1"), "[redacted]")
     return Answer(
         status=response.status_code,
-        body=bytes(body),
+        body=secrets.hide_in_bytes(bytes(body)),
         retry_after=response.headers.get("Retry-After"),
-        location=location,
+        location=None if location is None else secrets.hide(location),
         date=response.headers.get("Date"),
     )
 

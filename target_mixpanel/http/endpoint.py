@@ -17,8 +17,6 @@ class Endpoint(msgspec.Struct, frozen=True):
     auth: tuple[str, str] | None
     """Username and password of Basic authentication, never in the URL; None: the body says who."""
     headers: Mapping[str, str]
-    secrets: tuple[str, ...] = ()
-    """What nobody may see, wherever a reply repeats it; *auth* is understood."""
     method: Literal["GET", "POST", "PUT"] = "POST"
 
 

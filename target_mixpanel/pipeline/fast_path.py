@@ -63,6 +63,7 @@ class FastPath:
             raise UntypeableSchemaError  # of a record that is taken whole nothing may be skipped
         records = TypedRecords(stream_schema, paths)
         self.decode: Final = records.decode
+        self.decode_bare: Final = records.decode_bare
         """Line → record; or raises one of `FALL_BACK`."""
         self.maps: Final[Sequence[tuple[int, MapRecord]]] = [
             (destination, _compile(plan, records)) for destination, plan in enumerate(plans)

@@ -95,11 +95,16 @@ class StreamPipeline:
         """Whether there is a fast way for lines."""
         return self._fast_path is not None
 
-    def run_line(self, line: bytes) -> list[Mapped] | None:
+    def run_line(self, line: bytes, *, is_bare: bool = False) -> list[Mapped] | None:
         """
-        Return the rows of the record on *line*, a RECORD message, the fast way.
+        Return the rows of the record on *line*, the fast way.
 
-        None: `run` has to look at the record; nothing is known of it yet.
+        Args:
+            line: A RECORD message, or the columns alone.
+            is_bare: Whether it is the columns alone.
+
+        Returns:
+            None: `run` has to look at the record; nothing is known of it yet.
         """
         fast_path = self._fast_path
         if fast_path is None:
@@ -107,7 +112,7 @@ class StreamPipeline:
         rows: list[Mapped] = []
         now_ms = self._now_ms()
         try:
-            record = fast_path.decode(line)
+            record = fast_path.decode_bare(line) if is_bare else fast_path.decode(line)
             for destination, map_record in fast_path.maps:
                 row = self._row(destination, map_record(record, now_ms), now_ms)
                 if row is not None:

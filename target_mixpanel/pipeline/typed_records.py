@@ -114,10 +114,8 @@ class TypedRecords:
                 ],
                 gc=False,
             )
-            self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(
-                message,
-                float_hook=decimal_number,
-            ).decode
+            self._decode = _decoder(message)
+            self._decode_bare = _decoder(self._record.type)
         except (TypeError, ValueError):  # names and unions that msgspec has no type for
             raise UntypeableSchemaError from None
 
@@ -135,6 +133,18 @@ class TypedRecords:
             line.decode()  # what the type skips must be UTF-8, too
         return record
 
+    def decode_bare(self, json: bytes) -> Any:
+        """
+        Return the record whose columns alone are *json*.
+
+        Raises:
+            msgspec.MsgspecError: As `decode`; so the others.
+        """
+        record = self._decode_bare(json)
+        if not json.isascii():
+            json.decode()
+        return record
+
     def access(self, path: Sequence[str]) -> ValueAccess:
         """Return where records have the value at *path*, one of those that were wanted."""
         here: _Object | None = self._record
@@ -147,6 +157,10 @@ class TypedRecords:
             attributes.append(attribute)
             here = column.object
         return ValueAccess(attributes, (), column.is_number, column.is_nullable)
+
+
+def _decoder(of: Any) -> Callable[[bytes], Any]:
+    return msgspec.json.Decoder(of, float_hook=decimal_number).decode
 
 
 def read_number(json: msgspec.Raw | None, *, is_nullable: bool) -> int | float | Decimal | None:

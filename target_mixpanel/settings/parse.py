@@ -12,14 +12,12 @@ import msgspec
 
 from target_mixpanel.credentials import Credentials
 from target_mixpanel.errors import SettingsError, printable
-from target_mixpanel.settings.credentials import _CREDENTIALS, _credentials
+from target_mixpanel.settings.credentials import _CREDENTIALS, check_credentials, parse_credentials
 from target_mixpanel.settings.fields import REGION_URLS, SECRETS, FlatSettings
 from target_mixpanel.settings.url import check_url
 from target_mixpanel.specs import parse_streams, unknown_key_hint
 from target_mixpanel.specs.spec import (
-    Column,
     StreamSpec,
-    _sources,
 )
 
 _SDK_OBJECTS: Final = ("stream_maps", "stream_map_config", "faker_config")
@@ -60,6 +58,12 @@ class Settings(FlatSettings, frozen=True, kw_only=True):
             if value:
                 yield value
 
+    def private_texts(self) -> Iterator[str]:
+        """Yield what a server's words may not repeat: the secrets, and a service account's name."""
+        yield from self.secrets()
+        if self.service_account_username is not None:
+            yield self.service_account_username
+
 
 def parse_settings(
     config: Mapping[str, Any],
@@ -87,15 +91,16 @@ def parse_settings(
     if flat.streams is None:
         raise SettingsError('streams: is missing; map at least one stream, or "*" for all')
     mappings = parse_streams(flat.streams)
-    _require_hash_key(flat, mappings)
     since_ms = _moment_ms(flat.since, "since", now_ms)
     until_ms = _moment_ms(flat.until, "until", now_ms)
     if since_ms is not None and until_ms is not None and since_ms >= until_ms:
         raise SettingsError("since: is not before until, so no event can be loaded")
+    credentials = parse_credentials(flat)
+    check_credentials(flat, credentials, [spec for _, specs in mappings for spec in specs])
     return Settings(
         **msgspec.structs.asdict(flat),
         url=_url(flat),
-        credentials=_credentials(flat),
+        credentials=credentials,
         mappings=mappings,
         since_ms=since_ms,
         until_ms=until_ms,
@@ -166,21 +171,6 @@ def _url(flat: FlatSettings) -> str:
             )
         return REGION_URLS[flat.region]
     return check_url(flat.api_url, "api_url")
-
-
-def _require_hash_key(
-    flat: FlatSettings,
-    mappings: tuple[tuple[str, tuple[StreamSpec, ...]], ...],
-) -> None:
-    if flat.hash_key is not None:
-        return
-    for _, specs in mappings:
-        for spec in specs:
-            if any(isinstance(source, Column) and source.is_hashed for source in _sources(spec)):
-                raise SettingsError(
-                    f"hash_key: is missing, and {spec.place} has hashed values; set it to a long "
-                    "random text, and keep it: another one makes other people of the same ids",
-                )
 
 
 def _moment_ms(text: str | None, name: str, now_ms: int) -> int | None:

@@ -1,24 +1,27 @@
 """Which Singer message is a line?"""
 
-import hashlib
-import json
-from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 import msgspec
 
+from target_mixpanel.errors import InputError, printable
 from target_mixpanel.model import Flaw, JsonObject
 from target_mixpanel.pipeline.json_numbers import decimal_number
+from target_mixpanel.pipeline.lenient_json import decode_leniently, identified
 
 LINE_MAX_BYTES: Final = 16 * 1024 * 1024
 """A longer line is no record of anything. Decoded, a line may take thirty times its size, so
 without a cap one line could take all memory."""
 
 
-UTF8_BOM: Final = b"\xef\xbb\xbf"
+_UTF8_BOM: Final = b"\xef\xbb\xbf"
 
 
 _NUMBER_MAX_DIGITS: Final = 4_000
+
+
+class NotJsonError(InputError):
+    """A line is no JSON object: it may have been cut off."""
 
 
 class Message(msgspec.Struct, gc=False):
@@ -39,36 +42,67 @@ class Message(msgspec.Struct, gc=False):
     """Why a record that could be read is not JSON; its *record* is empty."""
 
 
+UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding raises for a line that is no message to a strict reader."""
+
 decode_message: Final = msgspec.json.Decoder(Message, float_hook=decimal_number).decode
 
 
-def decode_leniently(line: bytes, flaws: list[str]) -> Any:
-    """Decode *line* as Python's json does, noting what strict JSON lacks."""
+def reread(line: bytes, place: str, *, is_first: bool) -> Message | None:
+    """
+    Look again, slowly, at a line that is no Singer message to a strict reader; None: it is blank.
 
-    def constant(_: str) -> None:
-        flaws.append("not_a_number")
+    A RECORD whose values JSON does not know (NaN, half a character, a number with thousands of
+    digits) can be told and set aside. Anything else could be a SCHEMA or a STATE: it ends the run.
 
-    def integer(digits: str) -> int:
-        if len(digits) > _NUMBER_MAX_DIGITS:
-            flaws.append("too_large_number")
-            return 0
-        return int(digits)
+    Args:
+        line: As it came.
+        place: What errors call it.
+        is_first: Of the input; it may begin with a byte-order mark.
 
-    def number(text: str) -> float:
+    Raises:
+        NotJsonError: It is no JSON object.
+        InputError: It is one, and no message.
+    """
+    if is_first and line.startswith(_UTF8_BOM):
+        line = line.removeprefix(_UTF8_BOM)
         try:
-            Decimal(text)
-        except InvalidOperation:
-            flaws.append("too_large_number")
-        return 0.0
+            return decode_message(line) if line.strip() else None
+        except UNREADABLE:
+            return reread(line, place, is_first=False)
+    if not line.strip():
+        return None
+    flaws: list[str] = []
+    try:
+        message = decode_leniently(line, flaws)
+    except (ValueError, RecursionError) as error:
+        raise _not_json(line, place, error) from None
+    if not isinstance(message, dict):
+        raise _not_json(line, place, None)
+    return _with_flaw(message, line, place, flaws)
 
-    return json.loads(
-        line.decode(),
-        parse_constant=constant,
-        parse_float=number,
-        parse_int=integer,
+
+def _with_flaw(message: JsonObject, line: bytes, place: str, flaws: list[str]) -> Message:
+    kind, stream = message.get("type"), message.get("stream")
+    if not isinstance(kind, str):
+        raise InputError(f'{place}: has no "type"; {identified(line)}')
+    if kind == "RECORD" and isinstance(stream, str) and isinstance(message.get("record"), dict):
+        reason = flaws[0] if flaws else "lone_surrogate"
+        return Message(type=kind, stream=stream, record={}, flaw=Flaw("parse", reason))
+    raise InputError(
+        f"{place}: is a {printable(kind, max_chars=40)} message of the wrong shape; "
+        f"{identified(line)}",
     )
 
 
-def identified(line: bytes) -> str:
-    """Say which line it is without showing it."""
-    return f"{len(line):,} bytes, sha256 {hashlib.sha256(line).hexdigest()[:12]}"
+def _not_json(line: bytes, place: str, error: Exception | None) -> NotJsonError:
+    match error:
+        case UnicodeDecodeError():
+            problem = "is not UTF-8"
+        case RecursionError():
+            problem = "nests too deeply"
+        case _:
+            problem = "is not a JSON object"
+    return NotJsonError(
+        f"{place}: {problem}; {identified(line)}; look at what the tap writes to stdout there",
+    )

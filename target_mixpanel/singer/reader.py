@@ -11,15 +11,14 @@ from typing import IO, Any, Final, TypeAlias
 import msgspec
 from singer_sdk.singerlib.encoding import GenericSingerReader
 
-from target_mixpanel.errors import InputError, printable
-from target_mixpanel.model import Flaw, JsonObject
+from target_mixpanel.errors import InputError
 from target_mixpanel.singer.messages import (
     LINE_MAX_BYTES,
-    UTF8_BOM,
+    UNREADABLE,
     Message,
-    decode_leniently,
+    NotJsonError,
     decode_message,
-    identified,
+    reread,
 )
 from target_mixpanel.stop import Stop
 
@@ -110,7 +109,7 @@ class SingerBytesReader(GenericSingerReader[bytes]):
         """Decode any line, and call back for it."""
         try:
             message: Message | None = decode_message(line)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        except UNREADABLE:
             message = self._reread(line)
         if message is None:
             return
@@ -121,6 +120,19 @@ class SingerBytesReader(GenericSingerReader[bytes]):
             return
         callback(message)
         stats[message.type] += 1
+
+    def _reread(self, line: bytes) -> Message | None:
+        try:
+            return reread(line, self.place(), is_first=self._line_number == 1)
+        except NotJsonError:
+            if not (self._is_cut_off and self._may_be_cut_off):
+                raise
+        logger.warning(
+            "%s: is cut off; it was never confirmed, so the run that wrote it ended there "
+            "and its STATE does not cover it",
+            self.place(),
+        )
+        return None
 
     def remember(self, line: bytes, handler: LineHandler) -> None:
         """Let *handler* take lines that begin as *line* does, up to its record, from now on."""
@@ -135,67 +147,6 @@ class SingerBytesReader(GenericSingerReader[bytes]):
     def place(self) -> str:
         """Return what a message calls the current line."""
         return f"line {self._line_number:,}"
-
-    def _reread(self, line: bytes) -> Message | None:
-        """
-        Look again, slowly, at a line that is no JSON to a strict reader.
-
-        A RECORD whose values JSON does not know (NaN, half a character, a number with thousands of
-        digits) can be told and set aside. Anything else could be a SCHEMA or a STATE: it ends the
-        run.
-        """
-        if self._line_number == 1 and line.startswith(UTF8_BOM):
-            line = line.removeprefix(UTF8_BOM)
-            if line.strip():
-                return self._strict_or_reread(line)
-        if not line.strip():
-            return None
-        flaws: list[str] = []
-        try:
-            message = decode_leniently(line, flaws)
-        except (ValueError, RecursionError) as error:
-            if self._is_cut_off and self._may_be_cut_off:
-                logger.warning(
-                    "%s: is cut off; it was never confirmed, so the run that wrote it ended there "
-                    "and its STATE does not cover it",
-                    self.place(),
-                )
-                return None
-            raise self._malformed(line, error) from None
-        if not isinstance(message, dict):
-            raise self._malformed(line, None)
-        return self._with_flaw(message, line, flaws)
-
-    def _strict_or_reread(self, line: bytes) -> Message | None:
-        try:
-            return decode_message(line)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return self._reread(line)
-
-    def _with_flaw(self, message: JsonObject, line: bytes, flaws: list[str]) -> Message:
-        kind, stream = message.get("type"), message.get("stream")
-        if not isinstance(kind, str):
-            raise InputError(f'{self.place()}: has no "type"; {identified(line)}')
-        if kind == "RECORD" and isinstance(stream, str) and isinstance(message.get("record"), dict):
-            reason = flaws[0] if flaws else "lone_surrogate"
-            return Message(type=kind, stream=stream, record={}, flaw=Flaw("parse", reason))
-        raise InputError(
-            f"{self.place()}: is a {printable(kind, max_chars=40)} message of the wrong shape; "
-            f"{identified(line)}",
-        )
-
-    def _malformed(self, line: bytes, error: Exception | None) -> InputError:
-        match error:
-            case UnicodeDecodeError():
-                problem = "is not UTF-8"
-            case RecursionError():
-                problem = "nests too deeply"
-            case _:
-                problem = "is not a JSON object"
-        return InputError(
-            f"{self.place()}: {problem}; {identified(line)}; look at what the tap writes to "
-            "stdout there",
-        )
 
     def allow_cut_off_end(self) -> None:
         """Take the input for a dead-letter file, whose last line may have been cut by a crash."""

@@ -1,4 +1,4 @@
-"""How does a stream of the loader look to the SDK? A thin adapter, no logic of its own."""
+"""How does a stream of the engine look to the SDK? A thin adapter, no logic of its own."""
 
 import threading
 import time
@@ -8,7 +8,8 @@ from typing import Any, Final, Protocol, cast
 from singer_sdk import Target, metrics
 from singer_sdk.sinks import Sink
 
-from target_mixpanel.engine.engine import Loader
+from target_mixpanel.engine.engine import Engine
+from target_mixpanel.engine.segment import SchemaMessage
 
 _TIMER_INTERVAL_S: Final = 1.0
 """At full speed fifty batches a second go out; one of their times a second says enough."""
@@ -17,13 +18,13 @@ _TIMER_INTERVAL_S: Final = 1.0
 class LoadingTarget(Protocol):
     """What a sink needs of the target, which stands above it."""
 
-    loader: Loader
+    engine: Engine
     schema_line: bytes
     """The SCHEMA message that is being taken, as it came."""
 
 
 class MixpanelSink(Sink):
-    """The SDK's handle on one stream; records pass it by on their way to the loader."""
+    """The SDK's handle on one stream; records pass it by on their way to the engine."""
 
     def __init__(
         self,
@@ -34,24 +35,22 @@ class MixpanelSink(Sink):
     ) -> None:
         super().__init__(target, stream_name, schema, key_properties)
         loading = cast("LoadingTarget", target)
-        self.stream = loading.loader.open_stream(
-            stream_name,
-            self.schema if self.include_sdc_metadata_properties else self.original_schema,
-            self.key_properties,
-            loading.schema_line,
-        )
-        self.stream.on_batch = self._measure
         self._measuring = threading.Lock()
         self._timed_at = 0.0
+        schema = self.schema if self.include_sdc_metadata_properties else self.original_schema
+        self.stream = loading.engine.open_stream(
+            SchemaMessage(stream_name, schema, tuple(self.key_properties), loading.schema_line),
+        )
+        self.stream.counts.on_batch = self._measure
 
     def get_validator(self) -> None:
         """Leave validation to the pipeline: the SDK's prints records and loads invalid ones."""
 
     def process_record(self, record: dict[str, Any], context: Mapping[str, Any]) -> None:  # noqa: ARG002
-        self.stream.load(record, b"")
+        self.stream.load(record, record)
 
     def process_batch(self, context: Mapping[str, Any]) -> None:
-        """Do nothing: the loader sends batches by itself."""
+        """Do nothing: the engine sends batches by itself."""
 
     def _measure(self, rows: int, seconds: float) -> None:
         with self._measuring:

@@ -1,4 +1,4 @@
-"""Which path does a record take to the loader: straight, or through the SDK's stream maps?"""
+"""Which path does a record take to the engine: straight, or through the SDK's stream maps?"""
 
 import copy
 from collections.abc import Callable, Sequence
@@ -6,7 +6,7 @@ from typing import Final, Protocol
 
 from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform, StreamMap
 
-from target_mixpanel.engine.engine import Loader
+from target_mixpanel.engine.engine import Engine
 from target_mixpanel.engine.summary import StreamCounts
 from target_mixpanel.model import Flaw, JsonObject
 from target_mixpanel.singer.messages import Message
@@ -14,7 +14,7 @@ from target_mixpanel.singer.sinks import MixpanelSink
 
 
 class RecordPath(Protocol):
-    """How one stream's records reach the loader."""
+    """How one stream's records reach the engine."""
 
     def load_line(self, line: bytes) -> bool:
         """Take a RECORD message undecoded, the fast way; False: it has to be looked at."""
@@ -29,20 +29,20 @@ class RecordPath(Protocol):
 def find_path(
     stream_maps: Sequence[StreamMap],
     sink_for: Callable[[StreamMap], MixpanelSink],
-    loader: Loader,
+    engine: Engine,
 ) -> RecordPath:
     """Return the straight path where no stream map, flattening or metadata asks for another."""
     is_unchanged = (
         len(stream_maps) == 1
         and type(stream_maps[0]) is SameRecordTransform
         and not stream_maps[0].flattening_enabled
-        and not loader.settings.add_record_metadata
+        and not engine.settings.add_record_metadata
     )
     if is_unchanged:
         return DirectPath(sink_for(stream_maps[0]))
     return MappedPath(
         [
-            loader.summary.stream(stream_map.stream_alias)
+            engine.summary.stream(stream_map.stream_alias)
             if isinstance(stream_map, RemoveRecordTransform)
             else (stream_map, sink_for(stream_map))
             for stream_map in stream_maps

@@ -182,6 +182,11 @@ def identity_flaw(event: str, properties: Properties, *, is_original: bool) -> s
     return f'"{event}" needs {listed(missing)}; map each by name in properties' if missing else None
 
 
+def has_hashed_values(spec: StreamSpec) -> bool:
+    """Say whether *spec* needs a key to hash with."""
+    return any(isinstance(source, Column) and source.is_hashed for source in _sources(spec))
+
+
 def _sources(spec: StreamSpec) -> Iterator[object]:
     match spec:
         case EventSpec(identity=identity):

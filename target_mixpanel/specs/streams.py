@@ -1,13 +1,13 @@
 """Which mappings has each stream pattern?"""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from target_mixpanel.errors import SettingsError, printable
 from target_mixpanel.specs.events import parse_event
 from target_mixpanel.specs.keys import TYPES
 from target_mixpanel.specs.lookup_tables import parse_lookup_table
 from target_mixpanel.specs.profiles import parse_groups, parse_users
-from target_mixpanel.specs.spec import StreamSpec
+from target_mixpanel.specs.spec import LookupTableSpec, StreamSpec
 from target_mixpanel.specs.written import as_object, as_text, is_list, kind_of, one_of
 
 
@@ -45,7 +45,21 @@ def parse_streams(
     merged: dict[str, tuple[StreamSpec, ...]] = {}
     for pattern, entry_place, value in entries:
         merged[pattern] = merged.get(pattern, ()) + _parse_mappings(value, entry_place)
+    _refuse_shared_tables([spec for specs in merged.values() for spec in specs])
     return tuple(merged.items())
+
+
+def _refuse_shared_tables(specs: Iterable[StreamSpec]) -> None:
+    places: dict[str, str] = {}
+    for spec in specs:
+        if not isinstance(spec, LookupTableSpec):
+            continue
+        if spec.lookup_table_id in places:
+            raise SettingsError(
+                f"{spec.place}.lookup_table_id: is that of {places[spec.lookup_table_id]}, too, "
+                "and each would replace the other's rows; map one stream to it",
+            )
+        places[spec.lookup_table_id] = spec.place
 
 
 def _parse_mappings(raw: object, place: str) -> tuple[StreamSpec, ...]:

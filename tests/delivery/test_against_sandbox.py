@@ -22,6 +22,7 @@ from target_mixpanel.errors import (
 )
 from target_mixpanel.http.client import Client
 from target_mixpanel.model import Record, Row, Span
+from target_mixpanel.redaction import Secrets
 from target_mixpanel.sandbox import Sandbox, SandboxSettings
 
 NOW = int(time.time())
@@ -48,11 +49,9 @@ class Delivery:
         self.gate = Gate(4, stop)
         self._stop, self._url, self._timeout_s = stop, url, timeout_s
         events = import_route(url, ProjectToken(token))
-        self._endpoints = [events.endpoint]
         self._route = events
         if route is not None:
             self._route = route(url, token)
-            self._endpoints.append(self._route.endpoint)
         self._retry = RetryPolicy(0.01, 0.05, 0.01, max_elapsed_s)
 
     @contextlib.contextmanager
@@ -62,7 +61,7 @@ class Delivery:
             lambda _, rejections: self.rejected.extend(rejections),
             lambda *_: None,
         )
-        with Client(self._endpoints, timeout_s=self._timeout_s) as client:
+        with Client(self._url, timeout_s=self._timeout_s, secrets=Secrets([TOKEN])) as client:
             yield Courier(
                 client,
                 self.gate,
@@ -298,7 +297,7 @@ class TestProfiles:
             delivering = Delivery(sandbox.url, real_stop, route=engage_route)
             delivering.deliver(rows)
 
-            assert [(each.record.line, each.flaw.reason) for each in delivering.rejected] == [
+            assert [(each.record.raw, each.flaw.reason) for each in delivering.rejected] == [
                 (b"17", "$union, invalid value"),
                 (b"31", "$distinct_id, missing or empty"),
             ]

@@ -16,7 +16,7 @@ import tracemalloc
 
 import pytest
 
-from target_mixpanel.credentials import ProjectToken, ServiceAccount
+from target_mixpanel.credentials import ProjectToken, ServiceAccount, spellings
 from target_mixpanel.delivery.events import import_endpoint, judge
 from target_mixpanel.delivery.lookup_tables import table_endpoint, tables_endpoint
 from target_mixpanel.delivery.profiles import USERS_PATH, profiles_endpoint
@@ -25,8 +25,10 @@ from target_mixpanel.errors import EndpointError
 from target_mixpanel.http.client import REPLY_MAX_BYTES, Client
 from target_mixpanel.http.endpoint import Endpoint
 from target_mixpanel.http.replies import Answer, NoAnswer, NotConnected
+from target_mixpanel.redaction import Secrets
 
 TOKEN = "canary-token-3f7a"
+ACCOUNT = ServiceAccount("canary-user", "canary-secret", "42")
 OK_BODY = b'{"num_records_imported":1}'
 
 
@@ -132,12 +134,24 @@ def serve():
         server.close()
 
 
+def client_of(endpoint, timeout_s, credentials=ACCOUNT):
+    """Return a client to the host of *endpoint* that keeps *credentials*, and TOKEN, to itself."""
+    private = [TOKEN]
+    if isinstance(credentials, ServiceAccount):
+        private += [credentials.secret, credentials.username]
+    if isinstance(credentials, ProjectToken):
+        private.append(credentials.token)
+    return Client(
+        endpoint.url, timeout_s=timeout_s, secrets=Secrets(spellings(private, credentials))
+    )
+
+
 class OneEndpoint:
     """A client that sends to one endpoint."""
 
-    def __init__(self, endpoint, timeout_s):
+    def __init__(self, endpoint, timeout_s, credentials):
         self.endpoint = endpoint
-        self.client = Client([endpoint], timeout_s=timeout_s)
+        self.client = client_of(endpoint, timeout_s, credentials)
 
     def send(self, body):
         return self.client.send(self.endpoint, body)
@@ -149,8 +163,8 @@ def client():
     made = []
 
     def client(url, *, timeout_s=5.0, credentials=None):
-        endpoint = import_endpoint(url, credentials or ProjectToken(TOKEN))
-        made.append(OneEndpoint(endpoint, timeout_s))
+        credentials = credentials or ProjectToken(TOKEN)
+        made.append(OneEndpoint(import_endpoint(url, credentials), timeout_s, credentials))
         return made[-1]
 
     yield client
@@ -551,7 +565,7 @@ class TestMemory:
         """A ResourceWarning would fail this test."""
         for act in (ok, resets, says(response()[:-1]), says(response(body=bytes(2_000_000)))):
             endpoint = Endpoint(serve(act).url, ("t", ""), {})
-            with Client([endpoint], timeout_s=0.5) as sending:
+            with client_of(endpoint, 0.5) as sending:
                 sending.send(endpoint, b"x")
             del sending
         gc.collect()
@@ -613,11 +627,11 @@ class TestEndpoints:
     def test_one_connection_serves_them_all(self, serve):
         server = serve(ok)
         events = import_endpoint(server.url, ProjectToken(TOKEN))
-        users = profiles_endpoint(server.url, USERS_PATH, [TOKEN])
-        account = ServiceAccount("canary-user", "canary-secret", "42")
+        users = profiles_endpoint(server.url, USERS_PATH)
+        account = ACCOUNT
         tables = tables_endpoint(server.url, account)
         table = table_endpoint(server.url, account, "a/b c")
-        with Client([events, users, tables, table], timeout_s=5.0) as sending:
+        with client_of(events, 5.0) as sending:
             for endpoint in (events, users, tables, table):
                 assert sending.send(endpoint, b"" if endpoint is tables else b"x").status == 200
         lines = [request.split(b"\r\n")[0].decode() for request in server.requests]
@@ -637,8 +651,8 @@ class TestEndpoints:
         netrc.write_text("machine 127.0.0.1 login mallory password wrong\n")
         monkeypatch.setenv("NETRC", str(netrc))
         server = serve(ok)
-        users = profiles_endpoint(server.url, USERS_PATH, [TOKEN])
-        with Client([users], timeout_s=5.0) as sending:
+        users = profiles_endpoint(server.url, USERS_PATH)
+        with client_of(users, 5.0) as sending:
             sending.send(users, b"[]")
         head = server.requests[0]
 
@@ -650,10 +664,9 @@ class TestEndpoints:
     def test_what_one_repeats_of_anothers_secrets_is_redacted(self, serve):
         secret = base64.b64encode(b"canary-user:canary-secret")
         server = serve(says(response(400, b"%s %s canary-secret" % (TOKEN.encode(), secret))))
-        users = profiles_endpoint(server.url, USERS_PATH, [TOKEN])
-        account = ServiceAccount("canary-user", "canary-secret", "42")
-        events = import_endpoint(server.url, account)
-        with Client([events, users], timeout_s=5.0) as sending:
+        users = profiles_endpoint(server.url, USERS_PATH)
+        events = import_endpoint(server.url, ACCOUNT)
+        with client_of(events, 5.0) as sending:
             replies = [sending.send(endpoint, b"x") for endpoint in (events, users)]
 
         assert [reply.body for reply in replies] == [b"[redacted] [redacted] [redacted]"] * 2
@@ -665,7 +678,7 @@ class TestEndpoints:
         path.write_bytes(content)
         server = serve(says(response(503)), resets, ok)
         table = table_endpoint(server.url, ServiceAccount("u", "canary-secret", "42"), "id")
-        with path.open("rb") as file, Client([table], timeout_s=20.0) as sending:
+        with path.open("rb") as file, client_of(table, 20.0) as sending:
             for _ in range(3):
                 sending.send(table, file)
         bodies = [request.partition(b"\r\n\r\n")[2] for request in server.requests]

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from target_mixpanel.credentials import ProjectToken, ServiceAccount
+from target_mixpanel.credentials import ServiceAccount
 from target_mixpanel.delivery.batches import SizeLimit
 from target_mixpanel.delivery.courier import Courier, Reports
 from target_mixpanel.delivery.gate import Gate
@@ -26,11 +26,11 @@ from target_mixpanel.errors import (
     CredentialsError,
     DeliveryAbandonedError,
     LookupTableError,
-    SettingsError,
     TargetMixpanelError,
 )
 from target_mixpanel.http.client import Client
 from target_mixpanel.http.replies import Answer, NoAnswer
+from target_mixpanel.redaction import Secrets
 from target_mixpanel.sandbox import Sandbox, SandboxSettings
 from target_mixpanel.sandbox.settings import TABLE_ID
 
@@ -45,7 +45,7 @@ def payload_of(text):
 
 
 def table_of(url="https://api.mixpanel.com", table_id=TABLE_ID, credentials=ACCOUNT):
-    return LookupTable(url, credentials, table_id, place=PLACE, secrets=["canary-hash-key"])
+    return LookupTable(url, credentials, table_id, place=PLACE)
 
 
 def answer(status, body=b"", **headers):
@@ -187,12 +187,6 @@ class TestListing:
         assert len(words) < 20 * 330
 
 
-@pytest.mark.parametrize("credentials", [ProjectToken("token")])
-def test_only_a_service_account_may_replace_one(credentials):
-    with pytest.raises(SettingsError, match=r"^service_account_username: is missing, and streams"):
-        table_of(credentials=credentials)
-
-
 class Upload:
     """A table on its way to a sandbox."""
 
@@ -208,7 +202,7 @@ class Upload:
             lambda *told: self.rejected.append(told),
             lambda _, body_bytes, is_retry: self.requests.append((body_bytes, is_retry)),
         )
-        with Client([self._table.endpoint], timeout_s=2.0) as client:
+        with Client(self._url, timeout_s=2.0, secrets=Secrets(["sandbox-secret"])) as client:
             courier = Courier(
                 client,
                 Gate(4, self._stop),

@@ -206,11 +206,11 @@ class Told:
         return Reports(self.on_settled, self.on_rejected, lambda *_: None)
 
     def on_settled(self, batch):
-        self.settled.extend(int(row.record.line) for row in batch.rows)
+        self.settled.extend(int(row.record.raw) for row in batch.rows)
 
     def on_rejected(self, batch, rejections):
         for rejection in rejections:
-            number = int(rejection.record.line)
+            number = int(rejection.record.raw)
             assert number not in self.rejected
             assert rejection.insert_id is None
             self.rejected[number] = rejection.flaw

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from target_mixpanel.engine.dead_letters import folder as dead_letter
-from target_mixpanel.engine.engine import Loader
+from target_mixpanel.engine.settlement import Settlement
 from target_mixpanel.http import client
 from target_mixpanel.singer.target import TargetMixpanel
 
@@ -68,7 +68,7 @@ def arm(point: str, nth: int) -> None:
         case "after-dead-letter-fsync":
             dead_letter.os.fsync = after(count, os.fsync)
         case "between-settle-and-state":
-            Loader.release = before(count, Loader.release)
+            Settlement.release = before(count, Settlement.release)
         case "within-state-line":
 
             def torn(self: TargetMixpanel, state: bytes) -> None:

@@ -9,9 +9,9 @@ from urllib.parse import quote
 import pytest
 import requests
 
-from target_mixpanel.credentials import ProjectToken, ServiceAccount, forms_of
+from target_mixpanel.credentials import ProjectToken, ServiceAccount, spellings
 from target_mixpanel.errors import listed, printable
-from target_mixpanel.redaction import REDACTED, Redactor
+from target_mixpanel.redaction import REDACTED, Redactor, Secrets
 
 TOKEN = "canary-9f31ab"
 ODD = 'can"ary \\ é/1'
@@ -23,7 +23,7 @@ def log():
     written = io.StringIO()
     handler = logging.StreamHandler(written)
     account = ServiceAccount("me", TOKEN, "1")
-    handler.addFilter(Redactor(forms_of([TOKEN, ODD], account)))
+    handler.addFilter(Redactor(Secrets(spellings([TOKEN, ODD], account))))
     logger = logging.getLogger("tests.redactor")
     logger.propagate = False
     logger.setLevel(logging.DEBUG)
@@ -116,11 +116,11 @@ def test_other_messages_are_left_alone(log):
 
 
 def test_a_longer_secret_goes_first():
-    assert Redactor(["abcd", "abcd-efgh"]).redact("abcd-efgh abcd") == f"{REDACTED} {REDACTED}"
+    assert Secrets(["abcd", "abcd-efgh"]).hide("abcd-efgh abcd") == f"{REDACTED} {REDACTED}"
 
 
 def test_what_is_too_short_is_no_secret():
-    assert Redactor(["a", "", "abc"]).redact("abc") == "abc"
+    assert Secrets(["a", "", "abc"]).hide("abc") == "abc"
 
 
 def test_urllib3s_debug_lines(log, sandbox):
@@ -143,7 +143,7 @@ def test_urllib3s_debug_lines(log, sandbox):
 
 
 def test_a_token_has_its_forms():
-    forms = set(forms_of(["s3cret/+"], ProjectToken("s3cret/+")))
+    forms = set(spellings(["s3cret/+"], ProjectToken("s3cret/+")))
 
     assert {"s3cret/+", "s3cret%2F%2B", basic("s3cret/+:")} <= forms
 

@@ -19,12 +19,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from target_mixpanel.engine.engine import Loader
+from target_mixpanel.engine.engine import Engine
+from target_mixpanel.engine.segment import SchemaMessage
 from target_mixpanel.engine.stream import Stream
 from target_mixpanel.http.endpoint import Body, Endpoint
 from target_mixpanel.http.replies import Answer, NoAnswer, Reply
 from target_mixpanel.settings.parse import parse_settings
-from target_mixpanel.stop import Stop
 from tests.whole_model import TABLE_ID
 
 SENDERS = 4
@@ -237,7 +237,6 @@ class WholeModelMachine(RuleBasedStateMachine):
         self.states_sent: list[int] = []
         self.mixpanel.updates.clear()
         self.tables_before = len(self.mixpanel.tables)
-        self.stop = Stop(5)
         config = parse_settings(
             {
                 "api_url": "http://127.0.0.1:1",
@@ -257,19 +256,19 @@ class WholeModelMachine(RuleBasedStateMachine):
                 "since": "2026-01-01",
             },
         )
-        self.loader = Loader(
+        self.engine = Engine(
             config,
-            self.stop,
-            write_state=self.print_state,
+            on_safe=self.print_state,
+            ticks_by_itself=False,
             open_transport=self.mixpanel,
             clock=lambda: self.now,
         )
-        self.loader.__enter__()
+        self.engine.__enter__()
         self.streams = {name: self.open_stream(name, self.schema) for name in STREAMS}
 
     def open_stream(self, name: str, schema: dict[str, Any]) -> Stream:
         line = json.dumps({"type": "SCHEMA", "stream": name, "schema": schema}).encode()
-        return self.loader.open_stream(name, schema, ["id"], line)
+        return self.engine.open_stream(SchemaMessage(name, schema, ("id",), line))
 
     def print_state(self, state: bytes) -> None:
         """Take note of what is not settled at this moment; on any thread."""
@@ -278,8 +277,8 @@ class WholeModelMachine(RuleBasedStateMachine):
         self.printed.append(covers)
 
     def unfinished(self) -> int:
-        assert self.loader._outbox is not None
-        return self.loader._outbox._unfinished
+        assert self.engine._outbox is not None
+        return self.engine._outbox._unfinished
 
     def meanwhile(self, action: Callable[[], object], outcomes: Iterable[str] = ()) -> None:
         """Do what may have to wait for room, or for the end, with somebody there to answer."""
@@ -311,8 +310,8 @@ class WholeModelMachine(RuleBasedStateMachine):
     @rule()
     def checkpoint(self) -> None:
         self.states_sent.append(self.position)
-        self.loader.mark_tables_whole()
-        self.loader.checkpoint(json.dumps({"covers": self.position}).encode())
+        self.engine.mark_tables_whole()
+        self.engine.checkpoint(json.dumps({"covers": self.position}).encode())
 
     @rule()
     def change_schema(self) -> None:
@@ -326,7 +325,7 @@ class WholeModelMachine(RuleBasedStateMachine):
     @rule()
     def grow_old(self) -> None:
         self.now += 11
-        self.meanwhile(self.loader.tick)
+        self.meanwhile(self.engine.tick)
 
     # No precondition: it would depend on the senders' threads, and the run could not be repeated.
     @rule(index=st.integers(0, 10), outcome=st.sampled_from(OUTCOMES))
@@ -334,7 +333,7 @@ class WholeModelMachine(RuleBasedStateMachine):
         end = time.monotonic() + 10
         # An answer that was just given may be all there was to answer.
         while not self.mixpanel.waiting and self.unfinished():
-            assert not self.stop.has_failed, self.stop._error
+            assert not self.engine.stop.has_failed, self.engine.stop._error
             assert time.monotonic() < end, "stuck"
             time.sleep(0.0005)
         if self.mixpanel.waiting:
@@ -343,14 +342,13 @@ class WholeModelMachine(RuleBasedStateMachine):
     @rule()
     def crash(self) -> None:
         """Lose everything but what was printed, written down and committed."""
-        senders = self.loader._outbox._threads
+        senders = self.engine._outbox._threads
         killed = RuntimeError("killed")
-        self.reader.submit(self.loader.__exit__, RuntimeError, killed, None).result()
+        self.reader.submit(self.engine.__exit__, RuntimeError, killed, None).result()
         while any(sender.is_alive() for sender in senders):
             if self.mixpanel.waiting:
                 self.mixpanel.waiting.pop().answered.set()
             time.sleep(0.0005)
-        self.stop.close()
         self.position = self.printed[-1] if self.printed else 0
         self.open()
 
@@ -362,14 +360,13 @@ class WholeModelMachine(RuleBasedStateMachine):
     def finish(self, outcomes: Iterable[str] = ()) -> None:
         """When all is answered, all is settled, and the newest STATE is out: never stuck."""
         self.checkpoint()
-        self.meanwhile(self.loader.finish, outcomes)
+        self.meanwhile(self.engine.finish, outcomes)
         assert self.printed[-1] == self.states_sent[-1] == self.position
         assert self.lies == self.unsettled(self.position) == []
         assert [stream.counts.pending for stream in self.streams.values()] == [0, 0, 0]
         self.check_profiles()
         self.check_table()
-        self.reader.submit(self.loader.__exit__, None, None, None).result()
-        self.stop.close()
+        self.reader.submit(self.engine.__exit__, None, None, None).result()
 
     def check_profiles(self) -> None:
         """Each is as the newest of the run's updates left it that Mixpanel took."""
@@ -432,7 +429,7 @@ class WholeModelMachine(RuleBasedStateMachine):
         try:
             self.finish()
         finally:  # whoever still waits after a failure would keep the process from ending
-            self.stop.fail(RuntimeError("the machine is gone"))
+            self.engine.stop.fail(RuntimeError("the machine is gone"))
             for request in self.mixpanel.waiting:
                 request.answered.set()
             self.reader.shutdown()

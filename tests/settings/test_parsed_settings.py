@@ -305,7 +305,9 @@ HASHED = {"column": "id", "hash": True}
     ],
 )
 def test_a_hash_in_any_type_of_mapping_needs_the_key(mapping):
-    assert message(streams={"rows": mapping}) == (
+    account = {"service_account_username": "u", "service_account_secret": "secret"}
+
+    assert message(streams={"rows": mapping}, project_id="1", **account) == (
         "hash_key: is missing, and streams.rows has hashed values; set it to a long random text, "
         "and keep it: another one makes other people of the same ids"
     )

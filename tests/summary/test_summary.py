@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from target_mixpanel.engine.report import write_report
+from target_mixpanel.engine.report import (
+    run_report,
+    stream_line,
+    stream_report,
+    summary_block,
+    write_report,
+)
 from target_mixpanel.engine.summary import StreamCounts, Summary
 from target_mixpanel.errors import RejectionRateError, SettingsError
 from target_mixpanel.model import Flaw
@@ -49,7 +55,7 @@ def test_read_is_the_sum_of_the_rest(accepted, rejected, filtered, pending):
     counts = counted(accepted + rejected + filtered + pending, rejected)
     counts.filtered = filtered
     counts.count_accepted(accepted)
-    report = counts.report()
+    report = stream_report(counts)
 
     assert report["pending"] == counts.pending == pending
     assert report["read"] == sum(
@@ -76,8 +82,8 @@ def test_a_report_is_of_one_moment():
         thread.start()
     try:
         for _ in range(300):
-            report = counts.report()
-            counts.line()
+            report = stream_report(counts)
+            stream_line(counts)
             by_reason = sum(each["records"] for each in report["rejected_by_reason"])
 
             assert report["rejected"] == by_reason
@@ -149,12 +155,15 @@ def test_the_report_as_json(summary, clock):
     counts.count_request(body_bytes=100, is_retry=True)
     summary.ignored_messages["ACTIVATE_VERSION"] += 1
     clock.now += 1.0
-    report = summary.report("failed", "why")
+    report = run_report(summary, "failed", "why")
 
     assert json.loads(json.dumps(report)) == {
         "verdict": "failed",
         "error": "why",
         "seconds": 3.0,
+        "requests": 0,
+        "retries": 0,
+        "bytes": 0,
         "ignored_messages": {"ACTIVATE_VERSION": 1},
         "streams": {
             "orders": {
@@ -190,7 +199,7 @@ def test_the_block_has_a_line_for_each_stream_and_one_for_its_rejections(summary
     clock.now += 1.5
     idle = "requests 0, retries 0, bytes 0, seconds 0.0, events/s 0"
 
-    assert summary.block("failed").splitlines() == [
+    assert summary_block(summary, "failed").splitlines() == [
         "summary: failed after 1.5 s",
         f"  orders: read 1,234, accepted 1,234, rejected 0, filtered 0, {idle}",
         f"  users: read 2, accepted 0, rejected 1, filtered 0, PENDING 1, {idle}",
@@ -202,7 +211,7 @@ def test_the_block_has_a_line_for_each_stream_and_one_for_its_rejections(summary
 def test_no_name_forges_a_line(summary, hostile):
     summary.stream(f"a{hostile}b").count_rejected(Flaw("map", f"c{hostile}", f"d{hostile}"))
     summary.ignored_messages[f"e{hostile}"] += 1
-    block = summary.block("complete")
+    block = summary_block(summary, "complete")
 
     assert len(block.splitlines()) == 4
     assert all(line.isprintable() for line in block.split("\n"))

@@ -21,12 +21,12 @@ from hypothesis.stateful import (
     rule,
 )
 
-from target_mixpanel.engine.engine import Loader
+from target_mixpanel.engine.engine import Engine
+from target_mixpanel.engine.segment import SchemaMessage
 from target_mixpanel.engine.stream import Stream
 from target_mixpanel.http.endpoint import Endpoint
 from target_mixpanel.http.replies import Answer, NoAnswer, Reply
 from target_mixpanel.settings.parse import parse_settings
-from target_mixpanel.stop import Stop
 
 COLUMNS = {
     "id": {"type": "integer"},
@@ -130,7 +130,7 @@ class ScriptedMixpanel:
         return Answer(400 if failed else 200, json.dumps(body).encode())
 
 
-class LoaderMachine(RuleBasedStateMachine):
+class EngineMachine(RuleBasedStateMachine):
     """
     A tap, the loader, and a Mixpanel that answers when and what the machine wants.
 
@@ -152,7 +152,6 @@ class LoaderMachine(RuleBasedStateMachine):
     def open(self) -> None:
         self.states_sent: list[int] = []
         self.sent_in_run: list[int] = []
-        self.stop = Stop(5)
         config = parse_settings(
             {
                 "api_url": "http://127.0.0.1:1",
@@ -169,20 +168,20 @@ class LoaderMachine(RuleBasedStateMachine):
                 "since": "2026-01-01",
             },
         )
-        self.loader = Loader(
+        self.engine = Engine(
             config,
-            self.stop,
-            write_state=self.print_state,
+            on_safe=self.print_state,
+            ticks_by_itself=False,
             open_transport=self.mixpanel,
             clock=lambda: self.now,
         )
-        self.loader.__enter__()
+        self.engine.__enter__()
         self.stream = self.open_stream()
 
     def open_stream(self) -> Stream:
         schema = SCHEMAS[self.schema]
         line = json.dumps({"type": "SCHEMA", "stream": "s", "schema": schema}).encode()
-        return self.loader.open_stream("s", schema, ["id"], line)
+        return self.engine.open_stream(SchemaMessage("s", schema, ("id",), line))
 
     def print_state(self, state: bytes) -> None:
         self.printed.append(json.loads(state)["covers"])
@@ -197,12 +196,12 @@ class LoaderMachine(RuleBasedStateMachine):
             self.answer(0, "accept")  # of a halved batch this may be only a part
 
     def unfinished(self) -> int:
-        return self.loader._outbox._unfinished
+        return self.engine._outbox._unfinished
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
         end = time.monotonic() + 10
         while not condition():
-            assert not self.stop.has_failed, self.stop._error
+            assert not self.engine.stop.has_failed, self.engine.stop._error
             assert time.monotonic() < end, "stuck"
             time.sleep(0.0005)
 
@@ -225,7 +224,7 @@ class LoaderMachine(RuleBasedStateMachine):
     @rule()
     def checkpoint(self) -> None:
         self.states_sent.append(self.position)
-        self.loader.checkpoint(json.dumps({"covers": self.position}).encode())
+        self.engine.checkpoint(json.dumps({"covers": self.position}).encode())
 
     @rule()
     def change_schema(self) -> None:
@@ -237,7 +236,7 @@ class LoaderMachine(RuleBasedStateMachine):
     def grow_old(self) -> None:
         self.make_room()
         self.now += 11
-        self.loader.tick()
+        self.engine.tick()
 
     # No precondition: it would depend on the senders' threads, and the run could not be repeated.
     @rule(
@@ -269,13 +268,12 @@ class LoaderMachine(RuleBasedStateMachine):
         self.open()
 
     def abandon(self) -> None:
-        senders = self.loader._outbox._threads
-        self.loader.__exit__(RuntimeError, RuntimeError("killed"), None)
+        senders = self.engine._outbox._threads
+        self.engine.__exit__(RuntimeError, RuntimeError("killed"), None)
         while any(sender.is_alive() for sender in senders):
             if self.mixpanel.waiting:
                 self.mixpanel.waiting.pop().answered.set()
             time.sleep(0.0005)
-        self.stop.close()
 
     def dead_letters(self) -> set[int]:
         found: set[int] = set()
@@ -316,26 +314,25 @@ class LoaderMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """When all is answered, all is settled, and the newest STATE is out: never stuck."""
-        finishing = threading.Thread(target=self.loader.finish)
+        finishing = threading.Thread(target=self.engine.finish)
         finishing.start()
         while finishing.is_alive():
             if self.mixpanel.waiting:
                 self.mixpanel.answer(0, "accept")
             finishing.join(timeout=0.001)
-        assert not self.stop.has_failed, self.stop._error
+        assert not self.engine.stop.has_failed, self.engine.stop._error
         if self.states_sent:
             assert self.printed[-1] == self.states_sent[-1]
         assert all(self.is_settled(number) for number in range(self.position))
         assert self.stream.counts.pending == 0
-        self.loader.__exit__(None, None, None)
-        self.stop.close()
+        self.engine.__exit__(None, None, None)
         shutil.rmtree(self.folder)
 
 
-LoaderMachine.TestCase.settings = settings(
+EngineMachine.TestCase.settings = settings(
     max_examples=60,
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
-TestLoaderMachine = LoaderMachine.TestCase
+TestEngineMachine = EngineMachine.TestCase

@@ -1,0 +1,127 @@
+"""What becomes of a record that will never be accepted?"""
+
+import logging
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final
+
+from target_mixpanel.engine.segment import Segment
+from target_mixpanel.engine.summary import StreamCounts
+from target_mixpanel.errors import MissingKeyError, RejectedRecordError, printable
+from target_mixpanel.model import Flaw, Record, Rejection
+from target_mixpanel.settings.parse import Settings
+
+if TYPE_CHECKING:
+    from target_mixpanel.engine.dead_letters.folder import DeadLetters
+
+logger = logging.getLogger("target-mixpanel")
+
+_HELD: Final = 1_000
+"""Rejections that wait to be written together: a disk confirms some hundred writes a second."""
+
+_segment_of: Final = attrgetter("record.source")
+
+
+class Rejections:
+    """
+    Set rejections aside, count them, or end the run with the first: as the settings say.
+
+    A dry run counts them. Otherwise there is a place for them, or there is none, and then the
+    first one is an error.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        on_settled: Callable[[Sequence[Record]], None],
+    ) -> None:
+        """
+        Args:
+            settings: The operator's.
+            on_settled: Told which records of the reader's rejections are accounted for.
+        """
+        self.letters: DeadLetters | None = None
+        """Where they are written; None: nowhere."""
+        self._is_dry_run = settings.dry_run
+        self._is_place_set = settings.dead_letter_folder is not None
+        self._max_rate = settings.max_rejection_rate
+        self._on_settled = on_settled
+        self._held: list[Rejection] = []
+
+    def add(self, rejection: Rejection) -> None:
+        """
+        Take what the reader's thread rejects; many are written down together.
+
+        Raises:
+            TargetMixpanelError: As `set_aside`.
+        """
+        self._held.append(rejection)
+        has_place = self._is_dry_run or self.letters is not None
+        if not has_place or len(self._held) >= _HELD:
+            self.write_held()
+
+    def write_held(self) -> None:
+        """
+        Write down what was added, and count it as settled.
+
+        Raises:
+            TargetMixpanelError: As `set_aside`.
+        """
+        held, self._held = self._held, []
+        for segment, group in groupby(held, key=_segment_of):
+            rejections = list(group)
+            self.set_aside(segment, rejections)
+            self._on_settled([rejection.record for rejection in rejections])
+
+    def set_aside(self, segment: Segment, rejections: Sequence[Rejection]) -> None:
+        """
+        Write *rejections* of *segment* down and count them; a dry run only counts. On any thread.
+
+        Raises:
+            RejectedRecordError: There is nowhere to write them.
+            RejectionRateError: There are too many.
+            DeadLetterError: They cannot be written.
+        """
+        if self.letters is not None:
+            self.letters.write(segment.stream, segment.schema_line, rejections)
+        for rejection in rejections:
+            _count(rejection.flaw, segment.counts)
+        if self.letters is None and not self._is_dry_run:
+            raise _rejection_error(segment.stream, rejections[0].flaw)
+        segment.counts.check_rate(self._max_rate)
+
+    def check_dry_run(self, streams: Sequence[StreamCounts]) -> None:
+        """
+        End a dry run as the real one would end that has nowhere to set a record aside.
+
+        Raises:
+            RejectedRecordError: There was a rejection.
+        """
+        if not self._is_dry_run or self._is_place_set:
+            return
+        for counts in streams:
+            if counts.rejections:
+                raise RejectedRecordError(
+                    f"{printable(counts.stream)}: {counts.rejections:,} records were rejected, and "
+                    "without dead_letter_path the first of them would end the run",
+                )
+
+
+def _count(flaw: Flaw, counts: StreamCounts) -> None:
+    """Count a rejected record, and log it if it is the first of its kind."""
+    if counts.count_rejected(flaw):
+        logger.warning("%s: first record rejected: %s", printable(counts.stream), _words(flaw))
+
+
+def _rejection_error(stream: str, flaw: Flaw) -> RejectedRecordError:
+    kind = MissingKeyError if flaw.reason == "missing_key" else RejectedRecordError
+    return kind(
+        f"{printable(stream)}: a record was rejected: {_words(flaw)}; mend the source or "
+        "the mapping, or set dead_letter_path to set such records aside and go on",
+    )
+
+
+def _words(flaw: Flaw) -> str:
+    field = f'"{printable(flaw.field)}" ' if flaw.field else ""
+    return f"{field}{flaw.detail or ''} ({flaw.stage}: {flaw.reason})".strip()

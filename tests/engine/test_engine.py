@@ -1,0 +1,416 @@
+"""The engine without Singer: records in, settled records out, and nobody can leave it half done."""
+
+import json
+import math
+import os
+import threading
+import time
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+
+from target_mixpanel import Engine, parse_settings
+from target_mixpanel.engine.dead_letters import lines
+from target_mixpanel.engine.segment import SchemaMessage
+from target_mixpanel.errors import (
+    CredentialsError,
+    InputError,
+    RejectedRecordError,
+    StreamSchemaError,
+    UnfinishedRunError,
+)
+from target_mixpanel.pipeline.validation import RecordValidator
+from target_mixpanel.sandbox import Sandbox
+from target_mixpanel.singer.target import TargetMixpanel
+from tests.conftest import ORDERS_MAPPING, ORDERS_SCHEMA, order, orders, singer
+
+SCHEMA = ORDERS_SCHEMA["schema"]
+KEY = ["id"]
+AT = "2026-10-01T00:00:00Z"
+
+
+@pytest.fixture
+def config(sandbox):
+    return {
+        "api_url": sandbox.url,
+        "project_token": "sandbox-token",
+        "streams": {"orders": ORDERS_MAPPING},
+        "retry_initial_seconds": 0.01,
+        "retry_jitter_seconds": 0.01,
+    }
+
+
+@pytest.fixture
+def engine(config):
+    """Make an engine of the sandbox's."""
+
+    def engine(on_safe=lambda _: None, **more):
+        return Engine(parse_settings({**config, **more}), on_safe=on_safe)
+
+    return engine
+
+
+def records(count):
+    return [message["record"] for message in orders(count)]
+
+
+def dead_letters(folder):
+    """Return the RECORD messages, as JSON texts."""
+    files = list(folder.glob("*.singer"))
+    texts = [line for path in files for line in path.read_text().splitlines()]
+    return [text for text in texts if json.loads(text)["type"] == "RECORD"]
+
+
+def wait_until(condition):
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.01)
+
+
+class TestARun:
+    def test_records_arrive_and_the_report_counts_them(self, engine, sandbox):
+        safe = []
+        with engine(safe.append) as run:
+            loading = run.stream("orders", schema=SCHEMA, key=KEY)
+            for record in records(5_000):
+                loading.load(record)
+            run.checkpoint(b"7")
+            report = run.finish()
+
+        assert safe == [b"7"]
+        assert len(sandbox.report()) == 5_000
+        assert report["verdict"] == "complete"
+        assert (
+            report["streams"]["orders"]["accepted"] == report["streams"]["orders"]["read"] == 5_000
+        )
+
+    def test_nothing_is_safe_before_it_is_accepted(self, engine, sandbox):
+        safe = []
+        with engine(lambda state: safe.append((state, len(sandbox.raw())))) as run:
+            loading = run.stream("orders", schema=SCHEMA, key=KEY)
+            for number, record in enumerate(records(4_100)):
+                loading.load(record)
+                if number % 1_000 == 0:
+                    run.checkpoint(b"%d" % number)
+            run.finish()
+
+        assert safe[-1][0] == b"4000"
+        assert all(int(state) < stored for state, stored in safe)
+
+    def test_a_batch_does_not_wait_for_the_next_record(self, engine, sandbox):
+        safe = []
+        with engine(safe.append, batch_wait_limit_seconds=0.05) as run:
+            run.stream("orders", schema=SCHEMA, key=KEY).load(records(1)[0])
+            run.checkpoint(b"1")
+            wait_until(lambda: safe)
+            run.finish()
+
+        assert len(sandbox.raw()) == 1
+
+    def test_two_streams_from_two_threads(self, engine, sandbox, config):
+        config["streams"]["others"] = {**ORDERS_MAPPING, "event": "Other"}
+        with engine() as run:
+            loading = [run.stream(name, schema=SCHEMA, key=KEY) for name in ("orders", "others")]
+            threads = [
+                threading.Thread(target=lambda each=each: list(map(each.load, records(3_000))))
+                for each in loading
+            ]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            report = run.finish()
+
+        assert [counts["accepted"] for counts in report["streams"].values()] == [3_000, 3_000]
+        assert len(sandbox.report()) == 6_000
+
+    def test_a_schema_may_change(self, engine, sandbox):
+        wider = {"properties": {**SCHEMA["properties"], "more": {"type": "string"}}}
+        with engine() as run:
+            run.stream("orders", schema=SCHEMA, key=KEY).load(records(1)[0])
+            run.stream("orders", schema=wider, key=KEY).load({**records(2)[1], "more": "x"})
+            run.finish()
+
+        assert [row["properties"].get("more") for row in sandbox.report()] == [None, "x"]
+
+    def test_a_dry_run_sends_nothing(self, engine, sandbox):
+        safe = []
+        with engine(safe.append, dry_run=True) as run:
+            run.stream("orders", schema=SCHEMA, key=KEY).load(records(1)[0])
+            run.checkpoint(b"1")
+            report = run.finish()
+
+        assert (safe, sandbox.requests) == ([], [])
+        assert report["streams"]["orders"]["accepted"] == 1
+
+
+class TestValues:
+    RECORD = {
+        "id": 7,
+        "user_id": UUID("6ba7b810-9dad-41d1-80b4-00c04fd430c8"),
+        "created_at": datetime(2026, 10, 1, 12, 30, tzinfo=UTC),
+        "amount": Decimal("12.50"),
+        "note": date(2026, 10, 2),
+        "tags": ["a", datetime(2026, 1, 1)],  # noqa: DTZ001 (no zone: the mapping's)
+    }
+    SPELLED = {
+        "id": 7,
+        "user_id": "6ba7b810-9dad-41d1-80b4-00c04fd430c8",
+        "created_at": "2026-10-01T12:30:00Z",
+        "amount": 12.5,
+        "note": "2026-10-02",
+        "tags": ["a", "2026-01-01T00:00:00"],
+    }
+    WIDER = {**SCHEMA["properties"], "tags": {"type": "array", "items": {"type": "string"}}}
+
+    def test_they_are_those_of_the_singer_door(self, engine, sandbox, command):
+        """The same ids and the same properties, whatever the door."""
+        schema = {"type": "object", "properties": self.WIDER}
+        with engine() as run:
+            loading = run.stream("orders", schema=schema, key=KEY)
+            loading.load(self.RECORD)
+            loading.load_json(json.dumps(self.SPELLED).encode())
+            run.finish()
+        message = {"type": "RECORD", "stream": "orders", "record": self.SPELLED}
+        assert command.run({**ORDERS_SCHEMA, "schema": schema}, message).code == 0
+        one, other, third = sandbox.raw()
+
+        assert one["properties"]["$insert_id"] == third["properties"]["$insert_id"]
+        assert one == other == third
+
+    def test_the_caller_may_use_a_dict_again(self, engine, sandbox):
+        record = records(1)[0]
+        with engine() as run:
+            loading = run.stream("orders", schema=SCHEMA, key=KEY)
+            for number in range(3):
+                record["id"] = number
+                record["user_id"] = f"u{number}"
+                loading.load(record)
+            run.finish()
+
+        assert {row["properties"]["distinct_id"] for row in sandbox.raw()} == {"u0", "u1", "u2"}
+
+    def test_bare_json_takes_the_fast_way(self, engine, sandbox, monkeypatch):
+        def never(*_):
+            raise AssertionError("the careful way was taken")
+
+        monkeypatch.setattr(RecordValidator, "flaw", never)
+        with engine() as run:
+            loading = run.stream("orders", schema=SCHEMA, key=KEY)
+            for record in records(10):
+                loading.load_json(json.dumps(record).encode())
+            run.finish()
+
+        assert len(sandbox.report()) == 10
+
+    def test_bare_json_that_the_type_does_not_take_is_looked_at(self, engine, sandbox):
+        with engine() as run:
+            loading = run.stream("orders", schema=SCHEMA, key=KEY)
+            loading.load_json(json.dumps({**records(1)[0], "id": 7.0}).encode())
+            run.finish()
+
+        assert len(sandbox.report()) == 1
+
+    @pytest.mark.parametrize("text", [b"", b"[]", b"7", b'{"id":', b"\xff{}", b"null"])
+    def test_what_is_no_json_object_ends_the_run(self, engine, text):
+        with pytest.raises(InputError, match="orders: a record is no JSON object; .* sha256"):
+            with engine() as run:
+                run.stream("orders", schema=SCHEMA, key=KEY).load_json(text)
+
+
+class TestRejections:
+    def test_a_dead_letter_is_a_message_that_loads_again(self, engine, sandbox, command, tmp_path):
+        folder = tmp_path / "rejected"
+        bad = {**TestValues.RECORD, "created_at": None, "amount": Decimal("1.10")}
+        schema = {"type": "object", "properties": TestValues.WIDER}
+        with engine(dead_letter_path=str(folder), max_rejection_rate=1) as run:
+            loading = run.stream("orders", schema=schema, key=KEY)
+            loading.load(bad)
+            loading.load_json(b'{"id":8,"user_id":"u","amount":NaN}')
+            loading.load({**records(1)[0], "amount": math.nan, "note": "\ud800"})
+            run.finish()
+        texts = dead_letters(folder)
+
+        assert [json.loads(text)["rejection"]["stage"] for text in texts] == [
+            "validate",
+            "parse",
+            "map",
+        ]
+        assert '"amount":1.10,' in texts[0]
+        assert '"amount":NaN' in texts[1]
+        assert '"amount":NaN' in texts[2]
+        assert r'"note":"\ud800"' in texts[2]
+        mended = (
+            next(folder.glob("*.singer"))
+            .read_text()
+            .replace('"created_at":null', f'"created_at":"{AT}"')
+            .replace('"amount":NaN', f'"amount":1,"created_at":"{AT}"')
+            .replace(r"\ud800", "")
+        )
+        again = folder / "mended.singer"
+        again.write_text(mended)
+        done = command.run(arguments=["--input", str(again)])
+
+        assert done.code == 0, done.stderr
+        assert len(sandbox.report()) == 3
+
+    def test_none_is_rendered_that_is_not_rejected(self, engine, monkeypatch, tmp_path):
+        rendered = []
+        original = lines.record_message
+        monkeypatch.setattr(
+            lines, "record_message", lambda record: rendered.append(record) or original(record)
+        )
+        with engine(dead_letter_path=str(tmp_path / "rejected"), max_rejection_rate=1) as run:
+            loading = run.stream("orders", schema=SCHEMA, key=KEY)
+            for record in records(100):
+                loading.load(record)
+            loading.load({**records(1)[0], "created_at": "soon"})
+            run.finish()
+
+        assert len(rendered) == 1
+
+    def test_without_a_place_the_first_ends_the_run(self, engine, sandbox):
+        with pytest.raises(RejectedRecordError, match="orders: a record was rejected"):
+            with engine() as run:
+                run.stream("orders", schema=SCHEMA, key=KEY).load({"id": 1})
+
+        assert not sandbox.raw()
+
+
+class TestFaultsOfCallers:
+    """What was silent: each of them lost or held up records."""
+
+    def test_an_empty_schema_text_filters_nothing(self, engine, sandbox):
+        with engine() as run:
+            stream = run.open_stream(SchemaMessage("orders", SCHEMA, ("id",), b""))
+            stream.load(records(1)[0], b"")
+            report = run.finish()
+
+        assert report["streams"]["orders"]["filtered"] == 0
+        assert len(sandbox.raw()) == 1
+
+    def test_a_record_without_its_line_is_in_its_dead_letter(self, config, tmp_path):
+        """As the SDK calls a sink."""
+        folder = tmp_path / "rejected"
+        config |= {"dead_letter_path": str(folder), "max_rejection_rate": 1}
+        target = TargetMixpanel(config=config)
+        target.schema_line = singer(ORDERS_SCHEMA).strip()
+        sink = target.get_sink("orders", schema=SCHEMA, key_properties=KEY)
+        sink.process_record({"id": 7, "user_id": "u", "created_at": "soon"}, {})
+        target.process_endofpipe()
+        [text] = dead_letters(folder)
+
+        assert json.loads(text)["record"] == {"id": 7, "user_id": "u", "created_at": "soon"}
+
+    @pytest.mark.parametrize("way", ["load", "load_json"])
+    def test_time_goes_on_though_nobody_looks_at_the_clock(self, engine, sandbox, way):
+        """Two quiet hours, and then an event of now."""
+        now = datetime(2026, 10, 1, tzinfo=UTC).timestamp()
+        with engine() as run:
+            run._server_clock._clock = lambda: now
+            run.look_at_the_clock()
+            loading = run.stream("orders", schema=SCHEMA, key=KEY)
+            now += 7_200
+            record = {**records(1)[0], "created_at": "2026-10-01T02:00:00Z"}
+            getattr(loading, way)(record if way == "load" else json.dumps(record).encode())
+            run.finish()
+
+        assert len(sandbox.raw()) == 1
+
+    def test_nor_does_a_door_that_reads_lines(self, engine, sandbox):
+        now = datetime(2026, 10, 1, tzinfo=UTC).timestamp()
+        line = json.dumps(order(1, created_at="2026-10-01T02:00:00Z")).encode()
+        with engine() as run:
+            run._server_clock._clock = lambda: now
+            run.look_at_the_clock()
+            stream = run.open_stream(SchemaMessage("orders", SCHEMA, ("id",), b"{}"))
+            now += 7_200
+            if not stream.load_line(line):
+                stream.load(json.loads(line)["record"], line)
+            run.finish()
+
+        assert len(sandbox.raw()) == 1
+
+    def test_whoever_leaves_without_finish_is_told(self, engine):
+        with pytest.raises(UnfinishedRunError, match=r"without finish\(\): 3 records are pending"):
+            with engine() as run:
+                for record in records(3):
+                    run.stream("orders", schema=SCHEMA, key=KEY).load(record)
+
+    def test_also_without_records(self, engine):
+        with pytest.raises(UnfinishedRunError), engine():
+            pass
+
+    def test_an_exception_of_the_callers_stays_what_it_is(self, engine, sandbox, tmp_path):
+        path = tmp_path / "report.json"
+        with pytest.raises(KeyError), engine(report_path=str(path)) as run:
+            run.stream("orders", schema=SCHEMA, key=KEY).load(records(1)[0])
+            raise KeyError("canary")
+        report = json.loads(path.read_bytes())
+
+        assert not sandbox.raw()
+        assert (report["verdict"], report["error"]) == ("failed", "ended by KeyError")
+        assert report["streams"]["orders"]["pending"] == 1
+
+    def test_a_finished_engine_takes_nothing_more(self, engine):
+        with engine() as run:
+            loading = run.stream("orders", schema=SCHEMA, key=KEY)
+            run.finish()
+            for call in (
+                lambda: loading.load(records(1)[0]),
+                lambda: loading.load_json(b"{}"),
+                lambda: run.checkpoint(b"1"),
+                run.finish,
+                lambda: run.stream("orders", schema=SCHEMA),
+            ):
+                with pytest.raises(RuntimeError, match="is not open"):
+                    call()
+
+    def test_a_failure_while_nobody_calls_reaches_the_next_call(self, config):
+        with Sandbox() as sandbox:
+            wrong = {**config, "api_url": sandbox.url, "project_token": "wrong"}
+            settings = parse_settings({**wrong, "batch_wait_limit_seconds": 0.01})
+            with pytest.raises(CredentialsError), Engine(settings) as run:
+                loading = run.stream("orders", schema=SCHEMA, key=KEY)
+                loading.load(records(1)[0])
+                wait_until(lambda: run.stop.has_failed)
+                loading.load(records(1)[0])
+
+    def test_what_does_not_fit_is_said_when_the_stream_is_opened(self, engine):
+        with pytest.raises(StreamSchemaError, match='"created_at" is not in the stream'):
+            with engine() as run:
+                run.stream("orders", schema={"properties": {"id": {}, "user_id": {}}}, key=KEY)
+
+    def test_a_schema_that_is_no_json_is_refused(self, engine):
+        with pytest.raises(StreamSchemaError, match="SCHEMA of orders: is no JSON"):
+            with engine() as run:
+                run.stream("orders", schema={"properties": {"id": {"default": object()}}}, key=KEY)
+
+
+class TestOneAfterAnother:
+    def test_neither_threads_nor_descriptors_grow(self, engine, config):
+        def one_run():
+            with engine() as run:
+                for record in records(10):
+                    run.stream("orders", schema=SCHEMA, key=KEY).load(record)
+                run.finish()
+
+        def one_that_fails():
+            with pytest.raises(CredentialsError), engine(project_token="wrong") as run:
+                run.stream("orders", schema=SCHEMA, key=KEY).load(records(1)[0])
+                run.finish()
+
+        def held():
+            return threading.active_count(), len(os.listdir("/proc/self/fd"))
+
+        one_run()
+        one_that_fails()
+        wait_until(lambda: not any(t.name.startswith("sender") for t in threading.enumerate()))
+        before = held()
+        for _ in range(5):
+            one_run()
+            one_that_fails()
+        wait_until(lambda: held() == before)
