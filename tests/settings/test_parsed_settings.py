@@ -166,8 +166,10 @@ def test_settings_of_the_environment_are_texts(name, value, expected):
         pytest.param(
             "streams", None, 'is missing; map at least one stream, or "*" for all', id="-"
         ),
-        pytest.param("stream_maps", "5", "expected a map", id="number-for-a-map"),
-        pytest.param("faker_config", [], "expected a map", id="list-for-a-map"),
+        pytest.param(
+            "stream_maps", "5", "expected a map, got a whole number", id="number-for-a-map"
+        ),
+        pytest.param("faker_config", [], "expected a map, got a list", id="list-for-a-map"),
     ],
 )
 def test_a_bad_value_is_named_by_its_setting(name, value, expected):
