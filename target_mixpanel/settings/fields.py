@@ -271,5 +271,5 @@ SECRETS: Final = tuple(setting.name for setting in SETTINGS if setting.about.is_
 
 CREDENTIALS: Final = tuple(setting.name for setting in SETTINGS if setting.about.is_credential)
 
-JSON_SETTINGS: Final = tuple(setting.name for setting in SETTINGS if setting.is_json)
+JSON_SETTINGS: Final = tuple(setting for setting in SETTINGS if setting.is_json)
 """Settings that the environment, which knows only texts, has as JSON."""

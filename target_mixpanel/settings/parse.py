@@ -20,6 +20,7 @@ from target_mixpanel.settings.fields import (
     SECRETS,
     FlatSettings,
 )
+from target_mixpanel.settings.setting import Setting
 from target_mixpanel.settings.url import check_url
 from target_mixpanel.specs import parse_streams, unknown_key_hint
 from target_mixpanel.specs.spec import (
@@ -116,9 +117,9 @@ def _flat(config: Mapping[str, Any]) -> FlatSettings:
     for name in given:
         if name not in known:
             raise SettingsError(f"{printable(name)}: {unknown_key_hint(name, known)}")
-    for name in JSON_SETTINGS:
-        if isinstance(given.get(name), str):
-            given[name] = _json(given[name], name)
+    for setting in JSON_SETTINGS:
+        if isinstance(given.get(setting.name), str):
+            given[setting.name] = _json(given[setting.name], setting)
     if type(given.get("project_id")) is int:
         given["project_id"] = str(given["project_id"])
     for name, value in given.items():
@@ -152,11 +153,12 @@ def _in_our_words(message: str) -> str:
     return f"{name}: {words[:1].lower()}{words[1:]}".replace(" | null", "").replace("`", "")
 
 
-def _json(text: str, name: str) -> Any:
+def _json(text: str, setting: Setting) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        raise SettingsError(f"{name}: is a text that is not JSON; give it a map") from None
+        what = "a list" if setting.kind is list else "a map"
+        raise SettingsError(f"{setting.name}: is a text that is not JSON; give it {what}") from None
 
 
 def _url(flat: FlatSettings) -> str:

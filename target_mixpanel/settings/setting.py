@@ -46,20 +46,18 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
 
 def settings_of(fields: type[msgspec.Struct]) -> tuple[Setting, ...]:
     """Return the settings that *fields* lists, in its order; each has a default and an `About`."""
-    return tuple(
-        _setting(name, fields.__annotations__[name], default)
-        for name, default in zip(fields.__struct_fields__, fields.__struct_defaults__, strict=True)
-    )
+    return tuple(_setting(field) for field in msgspec.structs.fields(fields))
 
 
-def _setting(name: str, annotation: Any, default: Any) -> Setting:
-    kind, notes = _unwrapped(annotation)
+def _setting(field: msgspec.structs.FieldInfo) -> Setting:
+    kind, notes = _unwrapped(field.type)
     (about,) = (note for note in notes if isinstance(note, About))
     is_choice = get_origin(kind) is Literal
+    has_factory = field.default_factory is not msgspec.NODEFAULT
     return Setting(
-        name=name,
+        name=field.name,
         about=about,
-        default=default,
+        default=field.default_factory() if has_factory else field.default,
         kind=str if is_choice else get_origin(kind) or kind,
         choices=get_args(kind) if is_choice else (),
         bounds=next((note for note in notes if isinstance(note, msgspec.Meta)), None),

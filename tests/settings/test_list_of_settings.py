@@ -45,6 +45,13 @@ def test_choices_keep_their_order():
     assert read(str).choices == ()
 
 
+def test_a_default_may_be_a_list():
+    fields = msgspec.defstruct("Fields", [("name", Annotated[list[str], ABOUT], [])])
+    (setting,) = settings_of(fields)
+
+    assert setting.default == []
+
+
 def test_a_setting_without_words_is_refused():
     """When the program starts, so that none is forgotten."""
     fields = msgspec.defstruct("Fields", [("name", int, 1)])
@@ -65,7 +72,9 @@ def test_these_stay_credentials():
 
 
 def test_texts_of_maps_and_lists_are_read_as_json():
-    assert {"streams", "stream_maps", "stream_map_config", "faker_config"} <= {*JSON_SETTINGS}
+    names = {setting.name for setting in JSON_SETTINGS}
+
+    assert {"streams", "stream_maps", "stream_map_config", "faker_config"} <= names
 
 
 def test_options_are_among_the_choices():
