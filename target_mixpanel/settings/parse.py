@@ -29,7 +29,7 @@ from target_mixpanel.specs.spec import (
     _sources,
 )
 
-_CHECKED_AS_CREDENTIALS: Final = frozenset({*CREDENTIALS, *SECRETS})
+_CHECKED_AS_CREDENTIALS: Final = frozenset({*CREDENTIALS, "hash_key"})
 _TYPE_NAMES: Final = {
     "array": "a list",
     "bool": "true or false",
