@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .PHONY: bench clean constraints demo docs lint test
 
-.venv/.ready: pyproject.toml constraints.txt
+.venv/.ready: pyproject.toml constraints.txt target_mixpanel/version.py
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=…" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
 	$(PIP) install --constraint constraints.txt pip
@@ -31,9 +31,10 @@ demo: .venv/.ready
 bench: .venv/.ready
 	$(BIN)/python bench/run.py $(BENCH)
 
-# The README's list of settings, and the definition for Meltano Hub.
+# What is said of each setting in settings/fields.py, wherever else it stands.
 docs: .venv/.ready
-	$(BIN)/python docs/make_settings.py
+	$(BIN)/python docs/make_readme_settings.py
+	$(BIN)/python docs/make_meltano_settings.py
 	$(BIN)/python docs/make_hub_definition.py
 
 # Pins what development runs with. Names and versions only, so it works with any index.

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from target_mixpanel.engine.engine import Engine
     from target_mixpanel.settings.parse import parse_settings
 
-__all__ = ["Engine", "parse_settings"]
+from target_mixpanel.version import __version__
+
+__all__ = ["Engine", "__version__", "parse_settings"]
 
 
 def __getattr__(name: str) -> Any:

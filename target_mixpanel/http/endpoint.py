@@ -1,10 +1,11 @@
 """Where does a request go, and how does it say who it is?"""
 
 from collections.abc import Mapping
-from importlib import metadata
 from typing import BinaryIO, Literal, TypeAlias
 
 import msgspec
+
+from target_mixpanel.version import __version__
 
 Body: TypeAlias = bytes | BinaryIO
 """What is sent: bytes, or a file, from its start to its end, of what memory should not hold."""
@@ -24,7 +25,7 @@ def headers_of(content_type: str | None, *, is_gzip: bool = False) -> dict[str, 
     """Return the headers of a request whose body is *content_type*; None: it has no body."""
     headers = {
         "Accept": "application/json",
-        "User-Agent": f"target-mixpanel/{metadata.version('target-mixpanel')}",
+        "User-Agent": f"target-mixpanel/{__version__}",
     }
     if content_type is not None:
         headers["Content-Type"] = content_type

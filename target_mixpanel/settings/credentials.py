@@ -6,7 +6,7 @@ from typing import Final
 
 from target_mixpanel.credentials import Credentials, ProjectToken, ServiceAccount
 from target_mixpanel.errors import SettingsError
-from target_mixpanel.settings.fields import FlatSettings
+from target_mixpanel.settings.fields import CREDENTIALS, FlatSettings
 from target_mixpanel.specs.spec import (
     EventSpec,
     GroupSpec,
@@ -15,14 +15,6 @@ from target_mixpanel.specs.spec import (
     UserSpec,
     has_hashed_values,
 )
-
-_CREDENTIALS: Final = (
-    "project_token",
-    "project_id",
-    "service_account_username",
-    "service_account_secret",
-)
-
 
 _NOT_IN_A_CREDENTIAL: Final = re.compile(r"[\s\x00-\x1f\x7f]|[^\x00-\xff]")
 
@@ -34,7 +26,7 @@ def parse_credentials(flat: FlatSettings) -> Credentials:
     Raises:
         SettingsError: There is none, only a part of one, or one with a character that none has.
     """
-    for name in _CREDENTIALS:
+    for name in CREDENTIALS:
         value = getattr(flat, name)
         if value is not None and _NOT_IN_A_CREDENTIAL.search(value):
             raise SettingsError(f"{name}: holds white space or a character no credential has")

@@ -12,16 +12,22 @@ import msgspec
 
 from target_mixpanel.credentials import Credentials
 from target_mixpanel.errors import SettingsError, printable
-from target_mixpanel.settings.credentials import _CREDENTIALS, check_credentials, parse_credentials
-from target_mixpanel.settings.fields import REGION_URLS, SECRETS, FlatSettings
+from target_mixpanel.settings.credentials import check_credentials, parse_credentials
+from target_mixpanel.settings.fields import (
+    CREDENTIALS,
+    JSON_SETTINGS,
+    REGION_URLS,
+    SECRETS,
+    FlatSettings,
+)
+from target_mixpanel.settings.setting import Setting
 from target_mixpanel.settings.url import check_url
 from target_mixpanel.specs import parse_streams, unknown_key_hint
 from target_mixpanel.specs.spec import (
     StreamSpec,
 )
 
-_SDK_OBJECTS: Final = ("stream_maps", "stream_map_config", "faker_config")
-_OBJECTS: Final = ("streams", *_SDK_OBJECTS)
+_CHECKED_AS_CREDENTIALS: Final = frozenset({*CREDENTIALS, "hash_key"})
 _TYPE_NAMES: Final = {
     "array": "a list",
     "bool": "true or false",
@@ -116,16 +122,13 @@ def _flat(config: Mapping[str, Any]) -> FlatSettings:
     for name in given:
         if name not in known:
             raise SettingsError(f"{printable(name)}: {unknown_key_hint(name, known)}")
-    for name in _OBJECTS:
-        if isinstance(given.get(name), str):
-            given[name] = _json(given[name], name)
-    for name in _SDK_OBJECTS:
-        if name in given and not isinstance(given[name], Mapping):
-            raise SettingsError(f"{name}: expected a map")
+    for setting in JSON_SETTINGS:
+        if isinstance(given.get(setting.name), str):
+            given[setting.name] = _json(given[setting.name], setting)
     if type(given.get("project_id")) is int:
         given["project_id"] = str(given["project_id"])
     for name, value in given.items():
-        is_checked_later = name in _CREDENTIALS or name == "hash_key"
+        is_checked_later = name in _CHECKED_AS_CREDENTIALS
         if isinstance(value, str) and not is_checked_later and not _is_plain(value):
             raise SettingsError(f"{name}: holds a character that no setting has")
     try:
@@ -155,11 +158,12 @@ def _in_our_words(message: str) -> str:
     return f"{name}: {words[:1].lower()}{words[1:]}".replace(" | null", "").replace("`", "")
 
 
-def _json(text: str, name: str) -> Any:
+def _json(text: str, setting: Setting) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        raise SettingsError(f"{name}: is a text that is not JSON; give it a map") from None
+        what = "a list" if setting.kind is list else "a map"
+        raise SettingsError(f"{setting.name}: is a text that is not JSON; give it {what}") from None
 
 
 def _url(flat: FlatSettings) -> str:

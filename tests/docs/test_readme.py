@@ -26,7 +26,7 @@ def blocks(language: str) -> list[str]:
 def test_the_settings_are_those_that_about_publishes():
     """`make docs` writes them anew."""
     made = subprocess.run(
-        [sys.executable, "docs/make_settings.py", "--print"],
+        [sys.executable, "docs/make_readme_settings.py", "--print"],
         cwd=REPO,
         capture_output=True,
         text=True,

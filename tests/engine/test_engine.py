@@ -2,11 +2,11 @@
 
 import json
 import math
-import os
 import threading
 import time
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -63,6 +63,12 @@ def dead_letters(folder):
     return [text for text in texts if json.loads(text)["type"] == "RECORD"]
 
 
+def load(run, count=1):
+    loading = run.stream("orders", schema=SCHEMA, key=KEY)
+    for record in records(count):
+        loading.load(record)
+
+
 def wait_until(condition):
     end = time.monotonic() + 60
     while not condition():
@@ -82,10 +88,10 @@ class TestARun:
 
         assert safe == [b"7"]
         assert len(sandbox.report()) == 5_000
+        counts = report["streams"]["orders"]
+
         assert report["verdict"] == "complete"
-        assert (
-            report["streams"]["orders"]["accepted"] == report["streams"]["orders"]["read"] == 5_000
-        )
+        assert counts["accepted"] == counts["read"] == 5_000
 
     def test_nothing_is_safe_before_it_is_accepted(self, engine, sandbox):
         safe = []
@@ -134,7 +140,7 @@ class TestARun:
             run.stream("orders", schema=wider, key=KEY).load({**records(2)[1], "more": "x"})
             run.finish()
 
-        assert [row["properties"].get("more") for row in sandbox.report()] == [None, "x"]
+        assert {row["properties"].get("more") for row in sandbox.report()} == {None, "x"}
 
     def test_a_dry_run_sends_nothing(self, engine, sandbox):
         safe = []
@@ -147,34 +153,35 @@ class TestARun:
         assert report["streams"]["orders"]["accepted"] == 1
 
 
-class TestValues:
-    RECORD = {
-        "id": 7,
-        "user_id": UUID("6ba7b810-9dad-41d1-80b4-00c04fd430c8"),
-        "created_at": datetime(2026, 10, 1, 12, 30, tzinfo=UTC),
-        "amount": Decimal("12.50"),
-        "note": date(2026, 10, 2),
-        "tags": ["a", datetime(2026, 1, 1)],  # noqa: DTZ001 (no zone: the mapping's)
-    }
-    SPELLED = {
-        "id": 7,
-        "user_id": "6ba7b810-9dad-41d1-80b4-00c04fd430c8",
-        "created_at": "2026-10-01T12:30:00Z",
-        "amount": 12.5,
-        "note": "2026-10-02",
-        "tags": ["a", "2026-01-01T00:00:00"],
-    }
-    WIDER = {**SCHEMA["properties"], "tags": {"type": "array", "items": {"type": "string"}}}
+RECORD = {
+    "id": 7,
+    "user_id": UUID("6ba7b810-9dad-41d1-80b4-00c04fd430c8"),
+    "created_at": datetime(2026, 10, 1, 12, 30, tzinfo=UTC),
+    "amount": Decimal("12.50"),
+    "note": date(2026, 10, 2),
+    "tags": ["a", datetime(2026, 1, 1)],  # noqa: DTZ001 (no zone: the mapping's)
+}
+SPELLED = {
+    "id": 7,
+    "user_id": "6ba7b810-9dad-41d1-80b4-00c04fd430c8",
+    "created_at": "2026-10-01T12:30:00Z",
+    "amount": 12.5,
+    "note": "2026-10-02",
+    "tags": ["a", "2026-01-01T00:00:00"],
+}
+WIDER = {**SCHEMA["properties"], "tags": {"type": "array", "items": {"type": "string"}}}
 
+
+class TestValues:
     def test_they_are_those_of_the_singer_door(self, engine, sandbox, command):
         """The same ids and the same properties, whatever the door."""
-        schema = {"type": "object", "properties": self.WIDER}
+        schema = {"type": "object", "properties": WIDER}
         with engine() as run:
             loading = run.stream("orders", schema=schema, key=KEY)
-            loading.load(self.RECORD)
-            loading.load_json(json.dumps(self.SPELLED).encode())
+            loading.load(RECORD)
+            loading.load_json(json.dumps(SPELLED).encode())
             run.finish()
-        message = {"type": "RECORD", "stream": "orders", "record": self.SPELLED}
+        message = {"type": "RECORD", "stream": "orders", "record": SPELLED}
         assert command.run({**ORDERS_SCHEMA, "schema": schema}, message).code == 0
         one, other, third = sandbox.raw()
 
@@ -216,16 +223,18 @@ class TestValues:
 
     @pytest.mark.parametrize("text", [b"", b"[]", b"7", b'{"id":', b"\xff{}", b"null"])
     def test_what_is_no_json_object_ends_the_run(self, engine, text):
-        with pytest.raises(InputError, match="orders: a record is no JSON object; .* sha256"):
-            with engine() as run:
-                run.stream("orders", schema=SCHEMA, key=KEY).load_json(text)
+        with (
+            pytest.raises(InputError, match=r"orders: a record is no JSON object; .* sha256"),
+            engine() as run,
+        ):
+            run.stream("orders", schema=SCHEMA, key=KEY).load_json(text)
 
 
 class TestRejections:
     def test_a_dead_letter_is_a_message_that_loads_again(self, engine, sandbox, command, tmp_path):
         folder = tmp_path / "rejected"
-        bad = {**TestValues.RECORD, "created_at": None, "amount": Decimal("1.10")}
-        schema = {"type": "object", "properties": TestValues.WIDER}
+        bad = {**RECORD, "created_at": None, "amount": Decimal("1.10")}
+        schema = {"type": "object", "properties": WIDER}
         with engine(dead_letter_path=str(folder), max_rejection_rate=1) as run:
             loading = run.stream("orders", schema=schema, key=KEY)
             loading.load(bad)
@@ -273,9 +282,11 @@ class TestRejections:
         assert len(rendered) == 1
 
     def test_without_a_place_the_first_ends_the_run(self, engine, sandbox):
-        with pytest.raises(RejectedRecordError, match="orders: a record was rejected"):
-            with engine() as run:
-                run.stream("orders", schema=SCHEMA, key=KEY).load({"id": 1})
+        with (
+            pytest.raises(RejectedRecordError, match="orders: a record was rejected"),
+            engine() as run,
+        ):
+            run.stream("orders", schema=SCHEMA, key=KEY).load({"id": 1})
 
         assert not sandbox.raw()
 
@@ -335,10 +346,11 @@ class TestFaultsOfCallers:
         assert len(sandbox.raw()) == 1
 
     def test_whoever_leaves_without_finish_is_told(self, engine):
-        with pytest.raises(UnfinishedRunError, match=r"without finish\(\): 3 records are pending"):
-            with engine() as run:
-                for record in records(3):
-                    run.stream("orders", schema=SCHEMA, key=KEY).load(record)
+        with (
+            pytest.raises(UnfinishedRunError, match=r"without finish\(\): 3 records are pending"),
+            engine() as run,
+        ):
+            load(run, 3)
 
     def test_also_without_records(self, engine):
         with pytest.raises(UnfinishedRunError), engine():
@@ -346,9 +358,14 @@ class TestFaultsOfCallers:
 
     def test_an_exception_of_the_callers_stays_what_it_is(self, engine, sandbox, tmp_path):
         path = tmp_path / "report.json"
-        with pytest.raises(KeyError), engine(report_path=str(path)) as run:
-            run.stream("orders", schema=SCHEMA, key=KEY).load(records(1)[0])
-            raise KeyError("canary")
+
+        def fail():
+            with engine(report_path=str(path)) as run:
+                load(run)
+                raise KeyError("canary")
+
+        with pytest.raises(KeyError):
+            fail()
         report = json.loads(path.read_bytes())
 
         assert not sandbox.raw()
@@ -373,38 +390,44 @@ class TestFaultsOfCallers:
         with Sandbox() as sandbox:
             wrong = {**config, "api_url": sandbox.url, "project_token": "wrong"}
             settings = parse_settings({**wrong, "batch_wait_limit_seconds": 0.01})
-            with pytest.raises(CredentialsError), Engine(settings) as run:
-                loading = run.stream("orders", schema=SCHEMA, key=KEY)
-                loading.load(records(1)[0])
-                wait_until(lambda: run.stop.has_failed)
-                loading.load(records(1)[0])
+
+            def go_on():
+                with Engine(settings) as run:
+                    load(run)
+                    wait_until(lambda: run.stop.has_failed)
+                    load(run)
+
+            with pytest.raises(CredentialsError):
+                go_on()
 
     def test_what_does_not_fit_is_said_when_the_stream_is_opened(self, engine):
-        with pytest.raises(StreamSchemaError, match='"created_at" is not in the stream'):
-            with engine() as run:
-                run.stream("orders", schema={"properties": {"id": {}, "user_id": {}}}, key=KEY)
+        with (
+            pytest.raises(StreamSchemaError, match='"created_at" is not in the stream'),
+            engine() as run,
+        ):
+            run.stream("orders", schema={"properties": {"id": {}, "user_id": {}}}, key=KEY)
 
     def test_a_schema_that_is_no_json_is_refused(self, engine):
-        with pytest.raises(StreamSchemaError, match="SCHEMA of orders: is no JSON"):
-            with engine() as run:
-                run.stream("orders", schema={"properties": {"id": {"default": object()}}}, key=KEY)
+        with (
+            pytest.raises(StreamSchemaError, match="SCHEMA of orders: is no JSON"),
+            engine() as run,
+        ):
+            run.stream("orders", schema={"properties": {"id": {"default": object()}}}, key=KEY)
 
 
 class TestOneAfterAnother:
     def test_neither_threads_nor_descriptors_grow(self, engine, config):
-        def one_run():
-            with engine() as run:
-                for record in records(10):
-                    run.stream("orders", schema=SCHEMA, key=KEY).load(record)
+        def one_run(**more):
+            with engine(**more) as run:
+                load(run, 10)
                 run.finish()
 
         def one_that_fails():
-            with pytest.raises(CredentialsError), engine(project_token="wrong") as run:
-                run.stream("orders", schema=SCHEMA, key=KEY).load(records(1)[0])
-                run.finish()
+            with pytest.raises(CredentialsError):
+                one_run(project_token="wrong")
 
         def held():
-            return threading.active_count(), len(os.listdir("/proc/self/fd"))
+            return threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
 
         one_run()
         one_that_fails()

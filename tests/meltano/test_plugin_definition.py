@@ -49,6 +49,14 @@ def settings(loader):
     return {setting["name"]: setting for setting in loader["settings"]}
 
 
+def test_the_settings_are_those_of_the_list():
+    """`make docs` writes them anew."""
+    command = [sys.executable, "docs/make_meltano_settings.py", "--print"]
+    made = subprocess.run(command, cwd=REPO, capture_output=True, check=True, text=True).stdout
+
+    assert made in (REPO / "meltano.yml").read_text()
+
+
 def test_every_published_setting_stands_in_meltano_yml(published, settings):
     assert set(published) <= set(settings)
 

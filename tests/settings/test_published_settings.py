@@ -1,16 +1,22 @@
 """What `--about` publishes is what the loader understands."""
 
 import copy
+import math
+from typing import Annotated
 
+import msgspec
 import pytest
 from singer_sdk import Target
 
-from target_mixpanel.settings.fields import SECRETS, FlatSettings
-from target_mixpanel.singer.published_settings import PUBLISHED_SETTINGS
+from target_mixpanel.settings.fields import REGION_URLS, SECRETS, FlatSettings
+from target_mixpanel.settings.setting import About, settings_of
+from target_mixpanel.singer.published_settings import PUBLISHED_SETTINGS, _published
 from target_mixpanel.singer.target import TargetMixpanel
 
-CONSTRAINTS = {"pattern", "enum", "minLength", "maxLength", "format", "const", "minimum", "maximum"}
-DEFAULTS = dict(zip(FlatSettings.__struct_fields__, FlatSettings.__struct_defaults__, strict=True))
+BOUNDS = {"minimum": -1, "exclusiveMinimum": -1, "maximum": 1, "exclusiveMaximum": 1}
+"""Words of JSON Schema, and on which side of them a number breaks them."""
+CONSTRAINTS = {"pattern", "enum", "minLength", "maxLength", "format", "const", *BOUNDS}
+DEFAULTS = msgspec.structs.asdict(FlatSettings())
 
 
 @pytest.fixture(scope="module")
@@ -71,11 +77,42 @@ def test_no_constraint_is_put_on_a_secret(own):
     assert not any(CONSTRAINTS & own[name].keys() for name in SECRETS)
 
 
+def test_a_secret_would_lose_its_constraints():
+    class Secrets(msgspec.Struct):
+        pin: Annotated[int, msgspec.Meta(ge=1), About("Pin", "A number.", is_secret=True)] = 1
+
+    (setting,) = settings_of(Secrets)
+
+    assert setting.bounds == msgspec.Meta(ge=1)
+    assert _published(setting).to_dict()["pin"].keys() & CONSTRAINTS == set()
+
+
+def test_a_number_beyond_a_published_bound_is_refused(own):
+    bounds = [
+        (name, word, schema[word])
+        for name, schema in own.items()
+        for word in BOUNDS.keys() & schema.keys()
+    ]
+
+    assert bounds
+    for name, word, bound in bounds:
+        is_exclusive = word.startswith("exclusive")
+        beyond = bound if is_exclusive else bound + BOUNDS[word]
+        within = math.nextafter(bound, math.inf) if is_exclusive else bound
+        assert getattr(msgspec.convert({name: within}, FlatSettings), name) == within
+        with pytest.raises(msgspec.ValidationError, match=name):
+            msgspec.convert({name: beyond}, FlatSettings)
+
+
 def test_every_setting_is_described(own):
     assert all(schema["title"] and schema["description"].endswith(".") for schema in own.values())
 
 
 def test_the_published_values_are_the_ones_understood(own):
-    offered = {name: schema["enum"] for name, schema in own.items() if "enum" in schema}
+    for name, schema in own.items():
+        for value in schema.get("enum", ()):
+            assert getattr(msgspec.convert({name: value}, FlatSettings), name) == value
 
-    assert offered == {"region": ["us", "eu", "in"], "unmapped_streams": ["fail", "skip"]}
+
+def test_each_region_has_its_host(own):
+    assert own["region"]["enum"] == [*REGION_URLS]

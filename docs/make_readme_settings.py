@@ -7,7 +7,7 @@ from pathlib import Path
 
 README = Path(__file__).parent.with_name("README.md")
 COMMAND = Path(sys.executable).with_name("target-mixpanel")
-MARKS = re.compile(r"(<!-- settings:.*?-->\n)(.*?)(<!-- end of settings -->)", re.DOTALL)
+MARKS = re.compile(r"(?<=compared by a test -->\n).*?(?=<!-- end of settings -->)", re.DOTALL)
 
 
 def settings_table() -> str:
@@ -28,7 +28,7 @@ def main() -> None:
     if sys.argv[1:] == ["--print"]:
         sys.stdout.write(f"{table}\n")
         return
-    README.write_text(MARKS.sub(rf"\1\n{table}\n\n\3", README.read_text()))
+    README.write_text(MARKS.sub(lambda _: f"\n{table}\n\n", README.read_text()))
 
 
 if __name__ == "__main__":
