@@ -109,7 +109,7 @@ class Settlement:
         sizes: Counter[StreamCounts] = Counter()
         for row in batch.rows:
             sizes[row.record.source.counts] += len(row.body)
-        shares = _shares(body_bytes, list(sizes.values()))
+        shares = shares_of(body_bytes, list(sizes.values()))
         for counts, share in zip(sizes, shares, strict=True):
             counts.count_request(body_bytes=share, is_retry=is_retry)
 
@@ -129,7 +129,7 @@ def _rows_by_stream(batch: Batch) -> Mapping[StreamCounts, int]:
     return Counter(map(_counts_of, batch.rows))
 
 
-def _shares(whole: int, sizes: Sequence[int]) -> Iterator[int]:
+def shares_of(whole: int, sizes: Sequence[int]) -> Iterator[int]:
     """Yield *whole* divided in proportion to *sizes*, such that the shares add up to it."""
     total = sum(sizes)
     given = 0

@@ -70,7 +70,7 @@ def json_object(body: bytes) -> dict[str, Any] | None:
 def count_text(value: object) -> str:
     """Return a count for a message, whatever a server put in its place."""
     is_sane = type(value) is int and abs(value) < _MAX_COUNT_SHOWN
-    return f"{value:,}" if is_sane else "no count_text"
+    return f"{value:,}" if is_sane else "no number"
 
 
 def retry_after_s(header: str | None, now: float) -> float:

@@ -109,7 +109,7 @@ def test_a_text_is_the_instant_that_iso_8601_says(text, expected):
         pytest.param("2026-09", id="month"),
         pytest.param("2026", id="year"),
         pytest.param("yesterday", id="words"),
-        pytest.param("1712013000123Z", id="segment-with-z"),
+        pytest.param("1712013000123Z", id="epoch-with-z"),
         pytest.param("1e9", id="exponent"),
         pytest.param("0x66000000", id="hexadecimal"),
         pytest.param("9" * 41, id="too-long"),

@@ -23,19 +23,19 @@ def nested(depth):
         pytest.param(
             {"time": "2026-10-01"},
             "properties.time",
-            "'properties.time' is invalid: must be specified as seconds since segment",
+            "'properties.time' is invalid: must be specified as seconds since epoch",
             id="time-is-text",
         ),
         pytest.param(
             {"time": NOW + 0.5},
             "properties.time",
-            "'properties.time' is invalid: must be specified as seconds since segment",
+            "'properties.time' is invalid: must be specified as seconds since epoch",
             id="time-is-no-integer",
         ),
         pytest.param(
             {"time": True},
             "properties.time",
-            "'properties.time' is invalid: must be specified as seconds since segment",
+            "'properties.time' is invalid: must be specified as seconds since epoch",
             id="time-is-a-boolean",
         ),
         pytest.param(

@@ -451,3 +451,53 @@ def test_a_window_is_exact_to_the_millisecond(moment):
     got = parsed(since=moment.replace(microsecond=moment.microsecond // 1_000 * 1_000).isoformat())
 
     assert got.since_ms % 1_000 == moment.microsecond // 1_000
+
+
+# What a mapping needs is known before a record is
+
+USERS = {"type": "users", "distinct_id": "id", "properties": "*"}
+GROUPS = {"type": "groups", "group_key": "company", "group_id": "id", "properties": "*"}
+TABLE = {"type": "lookup_table", "lookup_table_id": "t-1", "key": "sku", "properties": ["name"]}
+ACCOUNT = {
+    "project_token": None,
+    "project_id": "42",
+    "service_account_username": "loader.1.mp-service-account",
+    "service_account_secret": "secret-1",
+}
+
+
+@pytest.mark.parametrize("mapping", [USERS, GROUPS, [STREAMS["orders"], USERS]])
+def test_profiles_need_the_projects_token(mapping):
+    assert message(streams={"rows": mapping}, **ACCOUNT) == (
+        "project_token: is missing; set it: user and group profiles need it, even beside a "
+        "service account"
+    )
+    assert parsed(streams={"rows": mapping}, **{**ACCOUNT, "project_token": "token"})
+
+
+@pytest.mark.parametrize("mapping", [TABLE, [STREAMS["orders"], TABLE]])
+def test_a_lookup_table_needs_a_service_account(mapping):
+    place = "streams.rows[1]" if isinstance(mapping, list) else "streams.rows"
+
+    assert message(streams={"rows": mapping}) == (
+        f"service_account_username: is missing, and {place} is a lookup table; set it, "
+        "service_account_secret and project_id: a project_token cannot replace one"
+    )
+    assert parsed(streams={"rows": mapping}, **ACCOUNT)
+
+
+@pytest.mark.parametrize(
+    ("streams", "places"),
+    [
+        ({"a": TABLE, "b": TABLE}, ("streams.b", "streams.a")),
+        ({"a": [TABLE, TABLE]}, ("streams.a[1]", "streams.a[0]")),
+        ({"a-*": TABLE, "b": {**TABLE, "key": "other"}}, ("streams.b", "streams.a-*")),
+    ],
+)
+def test_two_mappings_cannot_fill_one_lookup_table(streams, places):
+    second, first = places
+
+    assert message(streams=streams, **ACCOUNT) == (
+        f"{second}.lookup_table_id: is that of {first}, too, and each would replace the other's "
+        "rows; map one stream to it"
+    )
