@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from target_mixpanel.errors import TargetMixpanelError
 from target_mixpanel.pipeline.pipeline import StreamPipeline, TimeWindow, Unloadable
-from target_mixpanel.singer.messages import _decode as decode_line
+from target_mixpanel.singer.messages import decode_message as decode_line
 from tests.mapping.making import NOW_MS, spec_of, stream_schema_of, written
 from tests.mapping.test_pipeline import IDENTITIES, IDS, JSON, KEYS, MAPPINGS, NAMES, TIMES
 
