@@ -28,6 +28,7 @@ from target_mixpanel.mapping.sources import Fetch, fetch, source_name
 from target_mixpanel.mapping.stream_schema import StreamSchema
 from target_mixpanel.mapping.values import Converter
 from target_mixpanel.model import JsonObject
+from target_mixpanel.specs.operations import DELETE, Operation
 from target_mixpanel.specs.spec import (
     AllColumns,
     Column,
@@ -36,8 +37,8 @@ from target_mixpanel.specs.spec import (
     NamedProperties,
     PropertyNames,
     Source,
-    UserOperation,
     UserSpec,
+    WholeProfile,
 )
 
 Operand: TypeAlias = JsonObject | list[str] | None
@@ -57,7 +58,7 @@ class ProfileUpdate(msgspec.Struct, frozen=True):
 
     profile_id: str
     """Updates of one id keep their order: a user's distinct_id, or a group's id."""
-    operation: UserOperation
+    operation: Operation
     update: JsonObject
     """`{"$distinct_id": …, "$set": {…}}` or `{"$group_key": …, "$group_id": …, "$set": {…}}`;
     without the project's token, which is put in when a request is packed."""
@@ -68,7 +69,9 @@ class ProfilePlan(msgspec.Struct, frozen=True):
 
     slots: Sequence[Slot]
     """What `map` wants of a record, in this order."""
-    operation: UserOperation
+    operation: Operation
+    operation_key: str
+    """What the operation is called in an update."""
     identify: Identifier
     is_deleted: Callable[[Values], bool] | None
     read_ip: Fetch | None
@@ -93,7 +96,7 @@ class ProfilePlan(msgspec.Struct, frozen=True):
                 return None
             profile_id, update = identified
             if self.is_deleted is not None and self.is_deleted(values):
-                return ProfileUpdate(profile_id, "delete", {**update, "$delete": None})
+                return ProfileUpdate(profile_id, DELETE, {**update, DELETE.key: None})
             operand = self.read_operand(values)
             if operand is msgspec.UNSET:
                 return None
@@ -105,7 +108,7 @@ class ProfilePlan(msgspec.Struct, frozen=True):
             refuse("too_deep", detail="nests too deeply", stage="limit")
         except UnicodeEncodeError:
             refuse("lone_surrogate", detail="holds half a character")
-        update[f"${self.operation}"] = operand
+        update[self.operation_key] = operand
         return ProfileUpdate(profile_id, self.operation, update)
 
 
@@ -122,6 +125,7 @@ def compile_profiles(spec: UserSpec | GroupSpec, stream_schema: StreamSchema) ->
     return ProfilePlan(
         slots=slots.all,
         operation=spec.operation,
+        operation_key=spec.operation.key,
         identify=profile_identifier(spec, stream_schema, slots),
         is_deleted=_deletion(spec, stream_schema, slots),
         read_ip=None if ip is None else ip_reader(ip, stream_schema, f"{spec.place}.ip", slots),
@@ -161,9 +165,9 @@ def _operand_reader(
 ) -> tuple[OperandReader, tuple[str, ...]]:
     """Return how a record's operand is read, and the columns left out."""
     match spec.properties:
-        case PropertyNames(names=names) if spec.operation == "unset":
+        case PropertyNames(names=names):
             return lambda _: list(names), ()
-        case PropertyNames():
+        case WholeProfile():
             # With delete_when, the records that it does not delete say nothing.
             is_for_all = spec.delete_when is None
             return lambda _: None if is_for_all else msgspec.UNSET, ()

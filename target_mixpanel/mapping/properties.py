@@ -21,7 +21,7 @@ NamedSource: TypeAlias = tuple[str, Source]
 
 _ANY_VALUE: Final = converter({}, {}, UTC, "value", is_schema_enforced=False)
 
-_CONTAINERS: Final = frozenset({"array", "object"})
+CONTAINERS: Final = frozenset({"array", "object"})
 
 
 class PropertyRules(msgspec.Struct, frozen=True):
@@ -214,6 +214,6 @@ def _is_scalar_or_list(column: JsonObject, root: JsonObject) -> bool:
         for keyword in ("items", "prefixItems"):
             items = here.get(keyword)
             for item in items if isinstance(items, list) else [items]:
-                if isinstance(item, dict) and types(item, root) & _CONTAINERS:
+                if isinstance(item, dict) and types(item, root) & CONTAINERS:
                     return False
     return True

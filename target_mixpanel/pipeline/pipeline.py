@@ -161,7 +161,7 @@ class StreamPipeline:
                 flaw = update_flaw(body)
                 if flaw is not None:
                     raise UnmappableError(flaw)
-                return Mapped(destination, body, profile_id, operation not in _NOT_REPEATABLE)
+                return Mapped(destination, body, profile_id, operation.is_repeatable)
             case TableRow(key=key, line=line):
                 return Mapped(destination, line, key)
             case None | Event():
@@ -178,10 +178,6 @@ class StreamPipeline:
         if flaw is not None:
             raise UnmappableError(flaw, event.insert_id)
         return Mapped(destination, body, event.insert_id)
-
-
-_NOT_REPEATABLE: Final = frozenset({"add", "append"})
-"""Operations that do more when they are applied twice."""
 
 
 def _insert_id(mapped: MappedRecord) -> str | None:

@@ -8,19 +8,13 @@ import msgspec
 
 from target_mixpanel.errors import listed
 from target_mixpanel.limits import IDENTITY_EVENTS
+from target_mixpanel.specs.operations import Operation
 
 ColumnPath: TypeAlias = str | tuple[str, ...]
 """Where a value stands in a record: a name, a dotted path into objects, or the segments of a path
 one by one where a name holds dots."""
 
 TimeUnit: TypeAlias = Literal["auto", "s", "ms", "us", "ns"]
-
-
-UserOperation: TypeAlias = Literal[
-    "set", "set_once", "add", "append", "union", "remove", "unset", "delete"
-]
-
-GroupOperation: TypeAlias = Literal["set", "set_once", "union", "remove", "unset", "delete"]
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -113,12 +107,16 @@ class EventSpec(msgspec.Struct, frozen=True):
 
 
 class PropertyNames(msgspec.Struct, frozen=True):
-    """Properties of which only the names are sent, to unset them; none at all to delete."""
+    """Properties of which only the names are sent."""
 
-    names: tuple[str, ...] = ()
+    names: tuple[str, ...]
 
 
-ProfileProperties: TypeAlias = Properties | PropertyNames
+class WholeProfile(msgspec.Struct, frozen=True):
+    """No properties: an operation on all of a profile."""
+
+
+ProfileProperties: TypeAlias = Properties | PropertyNames | WholeProfile
 
 
 class UserSpec(msgspec.Struct, frozen=True):
@@ -127,7 +125,7 @@ class UserSpec(msgspec.Struct, frozen=True):
     place: str
     """As EventSpec's."""
     identity: Identity
-    operation: UserOperation
+    operation: Operation
     properties: ProfileProperties
     timezone: tzinfo
     delete_when: Column | None = None
@@ -143,7 +141,7 @@ class GroupSpec(msgspec.Struct, frozen=True):
     group_key: str
     """The event property by which events belong to the group."""
     group_id: Source
-    operation: GroupOperation
+    operation: Operation
     properties: ProfileProperties
     timezone: tzinfo
     delete_when: Column | None = None
