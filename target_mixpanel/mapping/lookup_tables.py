@@ -103,13 +103,7 @@ def compile_lookup_table(spec: LookupTableSpec, stream_schema: StreamSchema) -> 
         StreamSchemaError: The mapping and the schema do not fit; the message says how to mend it.
     """
     key = resolve(spec.key, stream_schema.schema, f"{spec.place}.key")
-    sources, left_out = property_sources(
-        spec.properties,
-        [Column(spec.key)],
-        _RULES,
-        stream_schema,
-        spec.place,
-    )
+    sources, left_out = property_sources(spec, spec.properties, _RULES, stream_schema)
     place = f"{spec.place}.properties"
     names = [key.name, *(name for name, _ in sources)]
     if not sources:

@@ -15,7 +15,7 @@ from target_mixpanel.mapping.canonical import scalar_text
 from target_mixpanel.mapping.identity import NO_LOCATION, ip_reader
 from target_mixpanel.mapping.operands import constant_converter, operand_converter
 from target_mixpanel.mapping.paths import Slot, Slots, Values
-from target_mixpanel.mapping.profile_ids import Identifier, id_sources, profile_identifier
+from target_mixpanel.mapping.profile_ids import Identifier, profile_identifier
 from target_mixpanel.mapping.properties import (
     ColumnConversion,
     PropertyRules,
@@ -121,7 +121,7 @@ def compile_profiles(spec: UserSpec | GroupSpec, stream_schema: StreamSchema) ->
     """
     slots = Slots()
     read_operand, left_out = _operand_reader(spec, stream_schema, slots)
-    ip = _ip_source(spec)
+    ip = spec.ip if isinstance(spec, UserSpec) else None
     return ProfilePlan(
         slots=slots.all,
         operation=spec.operation,
@@ -132,10 +132,6 @@ def compile_profiles(spec: UserSpec | GroupSpec, stream_schema: StreamSchema) ->
         read_operand=read_operand,
         left_out=left_out,
     )
-
-
-def _ip_source(spec: UserSpec | GroupSpec) -> Source | None:
-    return spec.ip if isinstance(spec, UserSpec) else None
 
 
 def _deletion(
@@ -172,13 +168,7 @@ def _operand_reader(
             is_for_all = spec.delete_when is None
             return lambda _: None if is_for_all else msgspec.UNSET, ()
         case AllColumns() | NamedProperties() as properties:
-            sources, left_out = property_sources(
-                properties,
-                [*id_sources(spec), spec.delete_when, _ip_source(spec)],
-                _RULES,
-                stream_schema,
-                spec.place,
-            )
+            sources, left_out = property_sources(spec, properties, _RULES, stream_schema)
     if not sources:
         raise StreamSchemaError(
             f'{spec.place}.properties: "*" takes no column of this stream; name the properties, or '

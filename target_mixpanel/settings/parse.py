@@ -16,11 +16,8 @@ from target_mixpanel.settings.credentials import _CREDENTIALS, _credentials
 from target_mixpanel.settings.fields import REGION_URLS, SECRETS, FlatSettings
 from target_mixpanel.settings.url import check_url
 from target_mixpanel.specs import parse_streams, unknown_key_hint
-from target_mixpanel.specs.spec import (
-    Column,
-    StreamSpec,
-    _sources,
-)
+from target_mixpanel.specs.columns import all_sources
+from target_mixpanel.specs.spec import Column, StreamSpec
 
 _SDK_OBJECTS: Final = ("stream_maps", "stream_map_config", "faker_config")
 _OBJECTS: Final = ("streams", *_SDK_OBJECTS)
@@ -176,7 +173,7 @@ def _require_hash_key(
         return
     for _, specs in mappings:
         for spec in specs:
-            if any(isinstance(source, Column) and source.is_hashed for source in _sources(spec)):
+            if any(isinstance(source, Column) and source.is_hashed for source in all_sources(spec)):
                 raise SettingsError(
                     f"hash_key: is missing, and {spec.place} has hashed values; set it to a long "
                     "random text, and keep it: another one makes other people of the same ids",

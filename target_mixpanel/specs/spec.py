@@ -1,6 +1,5 @@
 """What may a mapping say? The parsed form of one entry of `streams`."""
 
-from collections.abc import Iterator
 from datetime import tzinfo
 from typing import Any, Literal, TypeAlias
 
@@ -178,18 +177,3 @@ def identity_flaw(event: str, properties: Properties, *, is_original: bool) -> s
     mapped = {name for name, source in sources if source != Constant(None)}
     missing = [name for name in needed if name not in mapped]
     return f'"{event}" needs {listed(missing)}; map each by name in properties' if missing else None
-
-
-def _sources(spec: StreamSpec) -> Iterator[object]:
-    match spec:
-        case EventSpec(identity=identity):
-            yield from (spec.time, spec.event, spec.ip, *msgspec.structs.astuple(identity))
-        case UserSpec(identity=identity):
-            yield from msgspec.structs.astuple(identity)
-        case GroupSpec(group_id=group_id):
-            yield group_id
-        case LookupTableSpec():
-            pass
-    if isinstance(spec.properties, NamedProperties):
-        sources: tuple[tuple[str, Source], ...] = spec.properties.sources
-        yield from (source for _, source in sources)
