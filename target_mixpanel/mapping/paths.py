@@ -9,7 +9,7 @@ import msgspec
 from target_mixpanel.errors import StreamSchemaError, listed, printable
 from target_mixpanel.mapping.json_schema import _allows_more, _is_open, _properties
 from target_mixpanel.model import JsonObject
-from target_mixpanel.specs.spec import ColumnPath
+from target_mixpanel.specs.spec import ColumnPath, path_name
 
 Getter: TypeAlias = Callable[[JsonObject], Any]
 """Record → the column's value, None where there is none."""
@@ -27,7 +27,7 @@ class ResolvedColumn(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        return ".".join(self.path)
+        return path_name(self.path)
 
 
 class Slot(msgspec.Struct):

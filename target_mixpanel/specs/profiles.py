@@ -9,7 +9,7 @@ from target_mixpanel.errors import SettingsError
 from target_mixpanel.limits import NAME_MAX_CHARS, PARTS_OF_AN_UPDATE
 from target_mixpanel.specs.keys import refuse_unknown_keys
 from target_mixpanel.specs.operations import OPERATIONS, SET, Operation
-from target_mixpanel.specs.properties import parse_properties, refuse_names
+from target_mixpanel.specs.properties import forbidden_names, parse_properties, refuse_names
 from target_mixpanel.specs.sources import parse_needed, parse_shown
 from target_mixpanel.specs.spec import (
     Column,
@@ -31,23 +31,13 @@ _USERS_ONLY: Final = [
 _NO_PROPERTY: Final = (
     "is part of an update or set by Mixpanel alone; give the property another name"
 )
-_REFUSED_NAMES: Final[Mapping[str, str]] = {
-    **dict.fromkeys(PARTS_OF_AN_UPDATE, _NO_PROPERTY),
-    **{operation.key: _NO_PROPERTY for operation in OPERATIONS.values()},
-    **dict.fromkeys(
-        ("token", "$token"), "is a credential and never comes from a record; leave it out"
-    ),
-}
-_REFUSED_OF_USERS: Final[Mapping[str, str]] = {
-    **_REFUSED_NAMES,
-    "$distinct_id": "is set by the mapping's distinct_id; give the property another name",
-    "$ip": "is set by the mapping's ip; give the property another name",
-}
-_REFUSED_OF_GROUPS: Final[Mapping[str, str]] = {
-    **_REFUSED_NAMES,
-    "$group_key": "is set by the mapping's group_key; give the property another name",
-    "$group_id": "is set by the mapping's group_id; give the property another name",
-}
+_PARTS: Final = dict.fromkeys(
+    (*PARTS_OF_AN_UPDATE, *(operation.key for operation in OPERATIONS.values())), _NO_PROPERTY
+)
+_REFUSED_OF_USERS: Final = _PARTS | forbidden_names({"$distinct_id": "distinct_id", "$ip": "ip"})
+_REFUSED_OF_GROUPS: Final = _PARTS | forbidden_names(
+    {"$group_key": "group_key", "$group_id": "group_id"}
+)
 
 
 def parse_users(raw: Raw, place: str) -> UserSpec:

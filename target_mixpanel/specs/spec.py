@@ -5,8 +5,6 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from target_mixpanel.errors import listed
-from target_mixpanel.limits import IDENTITY_EVENTS
 from target_mixpanel.specs.operations import Operation
 
 ColumnPath: TypeAlias = str | tuple[str, ...]
@@ -163,17 +161,6 @@ StreamSpec: TypeAlias = EventSpec | UserSpec | GroupSpec | LookupTableSpec
 """One entry of `streams`; a stream may have several."""
 
 
-def identity_flaw(event: str, properties: Properties, *, is_original: bool) -> str | None:
-    """Return why a mapping of these properties may not name its event so, None if it may."""
-    needed = IDENTITY_EVENTS.get(event)
-    if needed is None:
-        return None
-    if not is_original:
-        return (
-            f'"{event}" is an identity event, for which a project with simplified identity merge '
-            "refuses the whole request; set identity: original if the project's merge is original"
-        )
-    sources = properties.sources if isinstance(properties, NamedProperties) else ()
-    mapped = {name for name, source in sources if source != Constant(None)}
-    missing = [name for name in needed if name not in mapped]
-    return f'"{event}" needs {listed(missing)}; map each by name in properties' if missing else None
+def path_name(path: ColumnPath) -> str:
+    """Return what messages call the column at *path*."""
+    return path if isinstance(path, str) else ".".join(path)
