@@ -8,7 +8,7 @@ import msgspec
 
 from target_mixpanel.errors import StreamSchemaError, listed, printable
 from target_mixpanel.limits import MAX_ARRAY_ITEMS, NAME_MAX_CHARS
-from target_mixpanel.mapping.json_schema import alternatives, types
+from target_mixpanel.mapping.json_schema import alternatives, own_types, types
 from target_mixpanel.mapping.paths import ResolvedColumn, resolve
 from target_mixpanel.mapping.refusal import UnmappableError
 from target_mixpanel.mapping.stream_schema import METADATA_PREFIX, StreamSchema
@@ -209,8 +209,7 @@ def _is_reserved(name: str, reserved: frozenset[str]) -> bool:
 
 def _is_scalar_or_list(column: JsonObject, root: JsonObject) -> bool:
     for here in alternatives(column, root):
-        kind = here.get("type") or ()
-        if "properties" in here or "object" in ([kind] if isinstance(kind, str) else kind):
+        if "properties" in here or "object" in own_types(here):
             return False
         for keyword in ("items", "prefixItems"):
             items = here.get(keyword)
