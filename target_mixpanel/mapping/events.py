@@ -27,7 +27,7 @@ from target_mixpanel.mapping.refusal import UnmappableError, refuse
 from target_mixpanel.mapping.sources import Fetch, column_hasher, fetch, source_name
 from target_mixpanel.mapping.stream_schema import StreamSchema
 from target_mixpanel.mapping.times import TimeReader, refuse_outside_window, time_reader
-from target_mixpanel.mapping.values import Converter
+from target_mixpanel.mapping.values import Converter, encode
 from target_mixpanel.specs.columns import id_sources
 from target_mixpanel.specs.spec import (
     Column,
@@ -44,8 +44,6 @@ _OWN_PROPERTIES: Final = 6
 """time, $insert_id, distinct_id, $user_id, $device_id and ip count as properties, too."""
 
 _RULES: Final = PropertyRules(MAX_PROPERTIES - _OWN_PROPERTIES, RESERVED_EVENT_PROPERTIES)
-
-_encode: Final = msgspec.json.Encoder(decimal_format="number").encode
 
 _ANY_NOW_MS: Final = 253_402_300_800_000
 """The end of the calendar: with it as "now", a constant time is refused only if it is no time."""
@@ -173,7 +171,7 @@ def compile_events(spec: EventSpec, stream_schema: StreamSchema) -> EventPlan:
         identify=identify,
         read_insert_id=read_insert_id,
         read_ip=read_ip,
-        constants=tuple(msgspec.Raw(_encode(value)) for value in constants.values()),
+        constants=tuple(msgspec.Raw(encode(value)) for value in constants.values()),
         first_property=first_property,
         conversions=tuple(made for made in conversions if made[1:] != (None, None)),
         assembler=_assembler(names),

@@ -22,7 +22,7 @@ from target_mixpanel.mapping.properties import (
 from target_mixpanel.mapping.refusal import refuse
 from target_mixpanel.mapping.sources import column_hasher
 from target_mixpanel.mapping.stream_schema import StreamSchema
-from target_mixpanel.mapping.times import parse_iso
+from target_mixpanel.mapping.times import iso_day, utc_seconds
 from target_mixpanel.specs.spec import Column, Constant, LookupTableSpec, Source
 
 Cell: TypeAlias = Callable[[Any], str]
@@ -188,22 +188,14 @@ def _list_cell(items: list[Any], field: str) -> str:
 
 def _time_cell(text: str, timezone: tzinfo) -> str:
     """Return a date-time by RFC 3339, in UTC and whole seconds; a text that is none as it is."""
-    moment = parse_iso(text)
-    if moment is None:
-        return text
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone)
-    try:
-        moment = moment.astimezone(UTC)
-    except OverflowError:
-        return text
-    return f"{moment.replace(tzinfo=None).isoformat(timespec='seconds')}Z"
+    found = utc_seconds(text, timezone)
+    return text if found is None else f"{found}Z"
 
 
 def _day_cell(text: str) -> str:
     """Return a date as its midnight in UTC: a date alone would be a text to Mixpanel."""
-    moment = parse_iso(text)
-    return text if moment is None else f"{moment.date().isoformat()}T00:00:00Z"
+    found = iso_day(text)
+    return text if found is None else f"{found}T00:00:00Z"
 
 
 def _line(cells: list[str]) -> bytes:

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable
-from datetime import UTC
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
@@ -16,7 +15,7 @@ from target_mixpanel.mapping.properties import CONTAINERS, column_converter
 from target_mixpanel.mapping.refusal import refuse
 from target_mixpanel.mapping.sources import column_hasher
 from target_mixpanel.mapping.stream_schema import StreamSchema
-from target_mixpanel.mapping.values import Converter, converter
+from target_mixpanel.mapping.values import Converter, any_converter, encode
 from target_mixpanel.specs.operations import Operation
 from target_mixpanel.specs.spec import AllColumns, Column, GroupSpec, UserSpec
 
@@ -35,13 +34,9 @@ class _Takes(msgspec.Struct, frozen=True):
 
 _ANY_NUMBER_OF_ITEMS: Final = sys.maxsize
 
-_ANY_VALUE: Final = converter(
-    {}, {}, UTC, "value", is_schema_enforced=False, max_items=_ANY_NUMBER_OF_ITEMS
-)
+_ANY_VALUE: Final = any_converter(_ANY_NUMBER_OF_ITEMS)
 
 _NUMBERS: Final = (int, float, Decimal)
-
-_encode: Final = msgspec.json.Encoder(decimal_format="number").encode
 
 
 def operand_converter(
@@ -112,7 +107,7 @@ def _with_rule(rule: _Rule, convert: Converter | None, field: str) -> Converter:
 
 def _whole(_: Any, converted: Any, field: str) -> Any:
     is_sized = type(converted) is list or type(converted) is dict
-    if is_sized and len(_encode(converted)) > PROFILE_VALUE_MAX_BYTES:
+    if is_sized and len(encode(converted)) > PROFILE_VALUE_MAX_BYTES:
         refuse("too_large", field, "is a list or object of more than 256 KB", stage="limit")
     return converted
 

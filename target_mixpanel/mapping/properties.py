@@ -1,7 +1,7 @@
 """Which properties does a row have, and where does each one's value come from?"""
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, tzinfo
+from datetime import tzinfo
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -12,7 +12,7 @@ from target_mixpanel.mapping.json_schema import alternatives, own_types, types
 from target_mixpanel.mapping.paths import ResolvedColumn, resolve
 from target_mixpanel.mapping.refusal import UnmappableError
 from target_mixpanel.mapping.stream_schema import METADATA_PREFIX, StreamSchema
-from target_mixpanel.mapping.values import Converter, converter
+from target_mixpanel.mapping.values import Converter, any_converter, converter
 from target_mixpanel.model import JsonObject
 from target_mixpanel.specs.columns import own_sources
 from target_mixpanel.specs.spec import (
@@ -27,7 +27,7 @@ from target_mixpanel.specs.spec import (
 NamedSource: TypeAlias = tuple[str, Source]
 
 
-_ANY_VALUE: Final = converter({}, {}, UTC, "value", is_schema_enforced=False)
+_ANY_VALUE: Final = any_converter()
 
 CONTAINERS: Final = frozenset({"array", "object"})
 
@@ -140,9 +140,8 @@ def constant_value(value: Any, place: str, convert: Converter | None = None) -> 
     Raises:
         StreamSchemaError: It is no value there.
     """
-    convert = convert or _ANY_VALUE
     try:
-        return value if convert is None else convert(value)
+        return (convert or _ANY_VALUE)(value)
     except UnmappableError as error:
         raise StreamSchemaError(f"{place}: {error.flaw.detail}") from None
 
