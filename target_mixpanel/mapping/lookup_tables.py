@@ -71,18 +71,15 @@ class LookupTablePlan(msgspec.Struct, frozen=True):
 
         Raises:
             UnmappableError: It has no row; its flaw says why.
+            UnicodeEncodeError: It holds half a character.
+            RecursionError: It nests too deeply.
         """
         key = self._key(values[0])
         cells = [key]
-        try:
-            for slot, empty, cell in self.columns:
-                value = None if slot is None else values[slot]
-                cells.append(empty if value is None else cell(value))
-            return TableRow(key, _line(cells))
-        except UnicodeEncodeError:
-            refuse("lone_surrogate", detail="holds half a character")
-        except RecursionError:
-            refuse("too_deep", detail="nests too deeply", stage="limit")
+        for slot, empty, cell in self.columns:
+            value = None if slot is None else values[slot]
+            cells.append(empty if value is None else cell(value))
+        return TableRow(key, _line(cells))
 
     def _key(self, value: Any) -> str:
         if value is None:

@@ -89,25 +89,22 @@ class ProfilePlan(msgspec.Struct, frozen=True):
 
         Raises:
             UnmappableError: It has no update; its flaw says why.
+            UnicodeEncodeError: A list or object holds half a character.
+            RecursionError: It nests too deeply.
         """
-        try:
-            identified = self.identify(values)
-            if identified is None:
-                return None
-            profile_id, update = identified
-            if self.is_deleted is not None and self.is_deleted(values):
-                return ProfileUpdate(profile_id, DELETE, {**update, DELETE.key: None})
-            operand = self.read_operand(values)
-            if operand is msgspec.UNSET:
-                return None
-            if self.read_ip is not None:
-                ip = self.read_ip(values)
-                if ip != NO_LOCATION:  # else the request says so for all its updates
-                    update["$ip"] = ip
-        except RecursionError:
-            refuse("too_deep", detail="nests too deeply", stage="limit")
-        except UnicodeEncodeError:
-            refuse("lone_surrogate", detail="holds half a character")
+        identified = self.identify(values)
+        if identified is None:
+            return None
+        profile_id, update = identified
+        if self.is_deleted is not None and self.is_deleted(values):
+            return ProfileUpdate(profile_id, DELETE, {**update, DELETE.key: None})
+        operand = self.read_operand(values)
+        if operand is msgspec.UNSET:
+            return None
+        if self.read_ip is not None:
+            ip = self.read_ip(values)
+            if ip != NO_LOCATION:  # else the request says so for all its updates
+                update["$ip"] = ip
         update[self.operation_key] = operand
         return ProfileUpdate(profile_id, self.operation, update)
 

@@ -14,10 +14,11 @@ from target_mixpanel.errors import SettingsError, StreamSchemaError
 from target_mixpanel.limits import PROFILE_UPDATE_MAX_BYTES
 from target_mixpanel.mapping.profiles import ProfileUpdate
 from target_mixpanel.mapping.refusal import UnmappableError
+from target_mixpanel.pipeline.pipeline import StreamPipeline
 from target_mixpanel.pipeline.validation import update_flaw
 from target_mixpanel.sandbox.profile_store import Profiles
 from target_mixpanel.specs.operations import DELETE, OPERATIONS, SET
-from tests.mapping.making import open_columns, profiles_of
+from tests.mapping.making import open_columns, profiles_of, stream_schema_of, written
 
 COLUMNS = {
     "id": {"type": "integer"},
@@ -60,6 +61,15 @@ def refusal_of(value, operation):
     with pytest.raises(UnmappableError) as refused:
         one(value, operation)
     return refused.value.flaw
+
+
+def unloadable(value):
+    """Return why a record with this value never becomes a row; some is seen only as it is sent."""
+    spec = written({**USERS, "properties": ["a"]})
+    outcome = StreamPipeline([spec], stream_schema_of(open_columns("id", "a"))).run(
+        {"id": 7, "a": value}
+    )
+    return outcome.flaw
 
 
 def complaint(mapping, columns=None, **more):
@@ -443,11 +453,8 @@ def test_a_long_text_is_mixpanels_to_cut():
 
 
 @pytest.mark.parametrize("value", ["\ud800", ["\ud800"]])
-def test_half_a_character_in_a_list_is_refused(value):
-    if isinstance(value, list):
-        assert refusal_of(value, "set").reason == "lone_surrogate"
-    else:
-        assert one(value, "set") == value  # seen when it is encoded
+def test_half_a_character_is_refused(value):
+    assert unloadable(value).reason == "lone_surrogate"
 
 
 def test_what_nests_too_deeply_is_refused():
@@ -455,7 +462,7 @@ def test_what_nests_too_deeply_is_refused():
     for _ in range(100_000):
         deep = [deep]
 
-    assert refusal_of(deep, "set").reason == "too_deep"
+    assert unloadable(deep).reason == "too_deep"
 
 
 @pytest.mark.parametrize(("over", "is_taken"), [(0, True), (1, False)])
@@ -589,6 +596,8 @@ def test_a_record_becomes_an_update_or_is_refused(kind, more, record):
     except UnmappableError as error:
         assert error.flaw.reason.isidentifier()  # noqa: PT017 (some are updates)
         return
+    except UnicodeEncodeError:
+        return  # the pipeline refuses it
     if update is None:
         return
     operations = [key for key in update.update if key.removeprefix("$") in USER_OPERATIONS]
