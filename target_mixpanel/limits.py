@@ -121,8 +121,7 @@ PARTS_OF_AN_UPDATE: Final = frozenset(
     {
         *("$token", "$distinct_id", "$group_key", "$group_id", "$ip", "$latitude", "$longitude"),
         *("$time", "$ignore_time", "$ignore_alias", "$last_seen"),
-        *("$set", "$set_once", "$add", "$append", "$union", "$remove", "$unset", "$delete"),
     },
 )
-"""What stands around a profile's properties in an update, and what Mixpanel alone sets; no
+"""What stands beside an operation in an update of a profile, and what Mixpanel alone sets; no
 properties. https://developer.mixpanel.com/reference/user-profiles"""

@@ -27,14 +27,13 @@ from target_mixpanel.mapping.refusal import UnmappableError, refuse
 from target_mixpanel.mapping.sources import Fetch, column_hasher, fetch, source_name
 from target_mixpanel.mapping.stream_schema import StreamSchema
 from target_mixpanel.mapping.times import TimeReader, refuse_outside_window, time_reader
-from target_mixpanel.mapping.values import Converter
+from target_mixpanel.mapping.values import Converter, encode
+from target_mixpanel.specs.columns import id_sources
 from target_mixpanel.specs.spec import (
     Column,
     Constant,
     DistinctId,
     EventSpec,
-    SimplifiedId,
-    Source,
     StreamName,
 )
 
@@ -45,8 +44,6 @@ _OWN_PROPERTIES: Final = 6
 """time, $insert_id, distinct_id, $user_id, $device_id and ip count as properties, too."""
 
 _RULES: Final = PropertyRules(MAX_PROPERTIES - _OWN_PROPERTIES, RESERVED_EVENT_PROPERTIES)
-
-_encode: Final = msgspec.json.Encoder(decimal_format="number").encode
 
 _ANY_NOW_MS: Final = 253_402_300_800_000
 """The end of the calendar: with it as "now", a constant time is refused only if it is no time."""
@@ -139,9 +136,7 @@ def compile_events(spec: EventSpec, stream_schema: StreamSchema) -> EventPlan:
         StreamSchemaError: The mapping and the schema do not fit; the message says how to mend it.
     """
     place = spec.place
-    sources, left_out = property_sources(
-        spec.properties, _own_sources(spec), _RULES, stream_schema, place
-    )
+    sources, left_out = property_sources(spec, spec.properties, _RULES, stream_schema)
     slots = Slots()
     name_event = _event_namer(spec, stream_schema, slots)
     fetch_time = fetch(spec.time, stream_schema, f"{place}.time", slots)
@@ -176,7 +171,7 @@ def compile_events(spec: EventSpec, stream_schema: StreamSchema) -> EventPlan:
         identify=identify,
         read_insert_id=read_insert_id,
         read_ip=read_ip,
-        constants=tuple(msgspec.Raw(_encode(value)) for value in constants.values()),
+        constants=tuple(msgspec.Raw(encode(value)) for value in constants.values()),
         first_property=first_property,
         conversions=tuple(made for made in conversions if made[1:] != (None, None)),
         assembler=_assembler(names),
@@ -226,13 +221,11 @@ def _try_constants(plan: EventPlan, spec: EventSpec) -> None:
             plan.read_time(spec.time.value, _ANY_NOW_MS)
     except UnmappableError as error:
         raise StreamSchemaError(f"{spec.place}.time: {error.flaw.detail}") from None
-    ids = msgspec.structs.astuple(spec.identity)
     try:
-        if all(source is None or isinstance(source, Constant) for source in ids):
+        if not any(isinstance(source, Column) for source in id_sources(spec)):
             plan.identify([])
     except UnmappableError as error:
-        key = msgspec.structs.fields(spec.identity)[0].name
-        key = "distinct_id" if key == "source" else "user_id"
+        key = "distinct_id" if isinstance(spec.identity, DistinctId) else "user_id"
         raise StreamSchemaError(f"{spec.place}.{key}: {error.flaw.detail}") from None
 
 
@@ -255,19 +248,6 @@ def _event_namer(spec: EventSpec, stream_schema: StreamSchema, slots: Slots) -> 
         case Constant() | Column() as source:
             name_event = fetch(source, stream_schema, f"{spec.place}.event_from", slots)
     return guard_identity(name_event, spec, stream_schema, slots)
-
-
-def _own_sources(spec: EventSpec) -> list[Source | None]:
-    """Return the sources whose columns "*" does not take a second time."""
-    own: list[Source | None] = [spec.time, spec.ip]
-    if not isinstance(spec.event, StreamName):
-        own.append(spec.event)
-    match spec.identity:
-        case DistinctId(source=source):
-            own.append(source)
-        case SimplifiedId(user=user, device=device):
-            own += [user, device]
-    return own
 
 
 def _conversion(

@@ -10,6 +10,7 @@ from target_mixpanel.mapping.refusal import refuse
 from target_mixpanel.mapping.sources import Fetch, fetch, source_name
 from target_mixpanel.mapping.stream_schema import StreamSchema
 from target_mixpanel.mapping.values import Converter
+from target_mixpanel.specs.identity_events import NOT_IN_SIMPLIFIED_MERGE, identity_flaw
 from target_mixpanel.specs.spec import (
     Column,
     Constant,
@@ -17,16 +18,10 @@ from target_mixpanel.specs.spec import (
     NamedProperties,
     Source,
     StreamName,
-    identity_flaw,
 )
 
 _MERGED: Final = "$distinct_ids"
 _IDS_OF_A_MERGE: Final = 2
-
-_WHY_NOT: Final = (
-    "names an identity event, for which a project with simplified identity merge refuses the whole "
-    "request; set identity: original if the project's merge is original"
-)
 
 
 def guard_identity(
@@ -97,7 +92,7 @@ def _none(name_event: Fetch, spec: EventSpec) -> Fetch:
     def name(values: Values) -> Any:
         event = name_event(values)
         if type(event) is str and event in IDENTITY_EVENTS:
-            refuse("identity_event", field, _WHY_NOT)
+            refuse("identity_event", field, f"names {NOT_IN_SIMPLIFIED_MERGE}")
         return event
 
     return name

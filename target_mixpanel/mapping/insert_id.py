@@ -12,7 +12,7 @@ from target_mixpanel.mapping.canonical import canonical, encode
 from target_mixpanel.mapping.json_schema import string_format
 from target_mixpanel.mapping.paths import WHOLE_RECORD, ResolvedColumn, Slots, Values, resolve
 from target_mixpanel.mapping.refusal import refuse
-from target_mixpanel.mapping.stream_schema import StreamSchema
+from target_mixpanel.mapping.stream_schema import METADATA_PREFIX, StreamSchema
 from target_mixpanel.mapping.times import instant, parse_iso
 from target_mixpanel.specs.spec import EventSpec, KeyColumns, KeyProperties, VerbatimInsertId
 
@@ -124,7 +124,7 @@ def _hashed_whole(stream: str, slots: Slots) -> InsertIdReader:
         own = {
             name: canonical(value)
             for name, value in values[slot].items()
-            if not name.startswith("_sdc_")
+            if not name.startswith(METADATA_PREFIX)
         }
         hashed = recipe.begun(event).copy()
         hashed.update(encode(own) + b"]")

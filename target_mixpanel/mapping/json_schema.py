@@ -1,15 +1,15 @@
 """What does a column's JSON Schema say of its values, references followed?"""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from target_mixpanel.model import JsonObject
 
 _MAX_REF_HOPS: Final = 20
-
+"""References that are followed from one schema: they may lead in circles."""
 
 _MAX_LOOKS: Final = 200
-"""Parts of a column's schema that are looked at: references may lead in circles."""
+"""Parts of a column's schema that are looked at, for the same reason."""
 
 
 def alternatives(schema: object, root: JsonObject) -> Iterator[JsonObject]:
@@ -32,9 +32,14 @@ def types(schema: JsonObject, root: JsonObject) -> frozenset[str]:
     """Return the JSON types *schema* names, without null; empty where it names none."""
     found: set[str] = set()
     for here in alternatives(schema, root):
-        kind = here.get("type")
-        found.update([kind] if isinstance(kind, str) else kind or ())
+        found.update(own_types(here))
     return frozenset(found - {"null"})
+
+
+def own_types(schema: JsonObject) -> Sequence[str]:
+    """Return the JSON types that *schema* names itself."""
+    kind = schema.get("type")
+    return [kind] if isinstance(kind, str) else kind or ()
 
 
 def certain_types(schema: object, root: JsonObject) -> frozenset[str]:
@@ -47,11 +52,32 @@ def string_format(schema: JsonObject, root: JsonObject) -> str | None:
     return next((here["format"] for here in alternatives(schema, root) if "format" in here), None)
 
 
-def _properties(schema: JsonObject, root: JsonObject) -> JsonObject:
+def named_columns(schema: JsonObject, root: JsonObject) -> JsonObject:
+    """Return the columns that *schema* names, each with its own schema."""
     merged: JsonObject = {}
     for here in alternatives(schema, root):
         merged.update(here.get("properties") or {})
     return merged
+
+
+def may_be_object(schema: JsonObject, root: JsonObject) -> bool:
+    """Say whether a value may be an object, as far as types are named."""
+    kinds = types(schema, root)
+    return not kinds or "object" in kinds
+
+
+def announces_more(schema: JsonObject, root: JsonObject) -> bool:
+    """Say whether columns beyond the named ones are announced, not merely not forbidden."""
+    return any(
+        here.get("additionalProperties", False) is not False or here.get("patternProperties")
+        for here in alternatives(schema, root)
+    )
+
+
+def reference_steps(ref: str) -> list[str]:
+    """Return the names that lead from a stream's schema to what a local `$ref` means."""
+    segments = ref.removeprefix("#").strip("/").split("/")
+    return [name.replace("~1", "/").replace("~0", "~") for name in segments if name]
 
 
 def _possible_types(schema: object, root: JsonObject, looks: Iterator[int]) -> frozenset[str]:
@@ -60,9 +86,9 @@ def _possible_types(schema: object, root: JsonObject, looks: Iterator[int]) -> f
         return frozenset()
     if "$ref" in schema:  # before draft 2019-09 nothing beside it counts
         return _possible_types(_local(str(schema["$ref"]), root), root, looks)
-    kind = schema.get("type")
-    if kind:
-        return frozenset([kind] if isinstance(kind, str) else kind)
+    kinds = own_types(schema)
+    if kinds:
+        return frozenset(kinds)
     for keyword in ("anyOf", "oneOf"):
         branches = [_possible_types(here, root, looks) for here in schema.get(keyword) or ()]
         if branches and all(branches):
@@ -71,25 +97,10 @@ def _possible_types(schema: object, root: JsonObject, looks: Iterator[int]) -> f
     return next((kinds for kinds in confined if kinds), frozenset())
 
 
-def _is_open(schema: JsonObject, root: JsonObject) -> bool:
-    """Say whether a value may be an object, of a schema that names no columns of it."""
-    kinds = types(schema, root)
-    return not kinds or "object" in kinds
-
-
-def _allows_more(schema: JsonObject, root: JsonObject) -> bool:
-    """Say whether columns beyond the named ones are announced, not merely not forbidden."""
-    return any(
-        here.get("additionalProperties", False) is not False or here.get("patternProperties")
-        for here in alternatives(schema, root)
-    )
-
-
 def _local(ref: str, root: JsonObject) -> JsonObject:
     here: Any = root
-    for segment in ref.removeprefix("#").strip("/").split("/"):
+    for name in reference_steps(ref):
         if not isinstance(here, dict):
             return {}
-        name = segment.replace("~1", "/").replace("~0", "~")
-        here = here.get(name, {}) if name else here
+        here = here.get(name, {})
     return here if isinstance(here, dict) else {}

@@ -22,7 +22,7 @@ from target_mixpanel.mapping.properties import (
 from target_mixpanel.mapping.refusal import refuse
 from target_mixpanel.mapping.sources import column_hasher
 from target_mixpanel.mapping.stream_schema import StreamSchema
-from target_mixpanel.mapping.times import parse_iso
+from target_mixpanel.mapping.times import iso_day, utc_seconds
 from target_mixpanel.specs.spec import Column, Constant, LookupTableSpec, Source
 
 Cell: TypeAlias = Callable[[Any], str]
@@ -71,18 +71,15 @@ class LookupTablePlan(msgspec.Struct, frozen=True):
 
         Raises:
             UnmappableError: It has no row; its flaw says why.
+            UnicodeEncodeError: It holds half a character.
+            RecursionError: It nests too deeply.
         """
         key = self._key(values[0])
         cells = [key]
-        try:
-            for slot, empty, cell in self.columns:
-                value = None if slot is None else values[slot]
-                cells.append(empty if value is None else cell(value))
-            return TableRow(key, _line(cells))
-        except UnicodeEncodeError:
-            refuse("lone_surrogate", detail="holds half a character")
-        except RecursionError:
-            refuse("too_deep", detail="nests too deeply", stage="limit")
+        for slot, empty, cell in self.columns:
+            value = None if slot is None else values[slot]
+            cells.append(empty if value is None else cell(value))
+        return TableRow(key, _line(cells))
 
     def _key(self, value: Any) -> str:
         if value is None:
@@ -103,13 +100,7 @@ def compile_lookup_table(spec: LookupTableSpec, stream_schema: StreamSchema) -> 
         StreamSchemaError: The mapping and the schema do not fit; the message says how to mend it.
     """
     key = resolve(spec.key, stream_schema.schema, f"{spec.place}.key")
-    sources, left_out = property_sources(
-        spec.properties,
-        [Column(spec.key)],
-        _RULES,
-        stream_schema,
-        spec.place,
-    )
+    sources, left_out = property_sources(spec, spec.properties, _RULES, stream_schema)
     place = f"{spec.place}.properties"
     names = [key.name, *(name for name, _ in sources)]
     if not sources:
@@ -194,22 +185,14 @@ def _list_cell(items: list[Any], field: str) -> str:
 
 def _time_cell(text: str, timezone: tzinfo) -> str:
     """Return a date-time by RFC 3339, in UTC and whole seconds; a text that is none as it is."""
-    moment = parse_iso(text)
-    if moment is None:
-        return text
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone)
-    try:
-        moment = moment.astimezone(UTC)
-    except OverflowError:
-        return text
-    return f"{moment.replace(tzinfo=None).isoformat(timespec='seconds')}Z"
+    found = utc_seconds(text, timezone)
+    return text if found is None else f"{found}Z"
 
 
 def _day_cell(text: str) -> str:
     """Return a date as its midnight in UTC: a date alone would be a text to Mixpanel."""
-    moment = parse_iso(text)
-    return text if moment is None else f"{moment.date().isoformat()}T00:00:00Z"
+    found = iso_day(text)
+    return text if found is None else f"{found}T00:00:00Z"
 
 
 def _line(cells: list[str]) -> bytes:

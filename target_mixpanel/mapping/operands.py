@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable
-from datetime import UTC
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
@@ -12,38 +11,32 @@ from target_mixpanel.errors import StreamSchemaError, listed, printable
 from target_mixpanel.limits import PROFILE_VALUE_MAX_BYTES
 from target_mixpanel.mapping.json_schema import certain_types
 from target_mixpanel.mapping.paths import ResolvedColumn
-from target_mixpanel.mapping.properties import column_converter
+from target_mixpanel.mapping.properties import CONTAINERS, column_converter
 from target_mixpanel.mapping.refusal import refuse
 from target_mixpanel.mapping.sources import column_hasher
 from target_mixpanel.mapping.stream_schema import StreamSchema
-from target_mixpanel.mapping.values import Converter, converter
-from target_mixpanel.specs.spec import AllColumns, Column, GroupSpec, UserOperation, UserSpec
+from target_mixpanel.mapping.values import Converter, any_converter, encode
+from target_mixpanel.specs.operations import Operation
+from target_mixpanel.specs.spec import AllColumns, Column, GroupSpec, UserSpec
 
 _Rule: TypeAlias = Callable[[Any, Any, str], Any]
 """(the column's value, the same as a property's, what a refusal calls it) → the operand."""
 
+
+class _Takes(msgspec.Struct, frozen=True):
+    """What an operation takes of one property."""
+
+    rule: _Rule
+    types: frozenset[str] | None = None
+    """The JSON types that its column may have by the schema; None: any."""
+    in_words: str = "any value"
+
+
 _ANY_NUMBER_OF_ITEMS: Final = sys.maxsize
 
-_ANY_VALUE: Final = converter(
-    {}, {}, UTC, "value", is_schema_enforced=False, max_items=_ANY_NUMBER_OF_ITEMS
-)
-
-_TYPES_TAKEN: Final = {
-    "add": frozenset({"integer", "number"}),
-    "append": frozenset({"boolean", "integer", "number", "object", "string"}),
-    "remove": frozenset({"boolean", "integer", "number", "object", "string"}),
-    "union": frozenset({"array", "integer", "number", "string"}),
-}
-_TAKEN_IN_WORDS: Final = {
-    "add": "numbers",
-    "append": "one value at a time",
-    "remove": "one value at a time",
-    "union": "texts, numbers and lists of them",
-}
+_ANY_VALUE: Final = any_converter(_ANY_NUMBER_OF_ITEMS)
 
 _NUMBERS: Final = (int, float, Decimal)
-
-_encode: Final = msgspec.json.Encoder(decimal_format="number").encode
 
 
 def operand_converter(
@@ -67,17 +60,16 @@ def operand_converter(
     else:
         convert = column_converter(found, stream_schema, spec.timezone, _ANY_NUMBER_OF_ITEMS)
         kinds = _certain_types(found, stream_schema)
-    taken = _TYPES_TAKEN.get(spec.operation)
-    if kinds and taken is not None and not kinds & taken:
+    takes = _takes(spec.operation)
+    if kinds and takes.types is not None and not kinds & takes.types:
         remedy = "exclude it" if isinstance(spec.properties, AllColumns) else "leave it out"
         raise StreamSchemaError(
             f'{place}: "{printable(found.name)}" holds {listed(sorted(kinds))} by the stream\'s '
-            f"schema, and operation {spec.operation} takes {_TAKEN_IN_WORDS[spec.operation]}; "
-            + remedy,
+            f"schema, and operation {spec.operation.name} takes {takes.in_words}; {remedy}",
         )
-    if taken is None and kinds and not kinds & {"array", "object"}:
+    if takes.types is None and kinds and not kinds & CONTAINERS:
         return convert
-    return _with_rule(_RULES[spec.operation], convert, found.name)
+    return _with_rule(takes.rule, convert, found.name)
 
 
 def _certain_types(found: ResolvedColumn, stream_schema: StreamSchema) -> frozenset[str]:
@@ -88,9 +80,23 @@ def _certain_types(found: ResolvedColumn, stream_schema: StreamSchema) -> frozen
     )
 
 
-def constant_converter(operation: UserOperation) -> Converter:
+def constant_converter(operation: Operation) -> Converter:
     """Return how values of the configuration become what *operation* takes."""
-    return _with_rule(_RULES[operation], _ANY_VALUE, "value")
+    return _with_rule(_takes(operation).rule, _ANY_VALUE, "value")
+
+
+def _takes(operation: Operation) -> _Takes:
+    match operation.value:
+        case "any":
+            return _Takes(_whole)
+        case "number":
+            return _Takes(_number(operation.name), frozenset({"integer", "number"}), "numbers")
+        case "single":
+            kinds = frozenset({"boolean", "integer", "number", "object", "string"})
+            return _Takes(_single, kinds, "one value at a time")
+        case "several":
+            kinds = frozenset({"array", "integer", "number", "string"})
+            return _Takes(_several, kinds, "texts, numbers and lists of them")
 
 
 def _with_rule(rule: _Rule, convert: Converter | None, field: str) -> Converter:
@@ -101,25 +107,29 @@ def _with_rule(rule: _Rule, convert: Converter | None, field: str) -> Converter:
 
 def _whole(_: Any, converted: Any, field: str) -> Any:
     is_sized = type(converted) is list or type(converted) is dict
-    if is_sized and len(_encode(converted)) > PROFILE_VALUE_MAX_BYTES:
+    if is_sized and len(encode(converted)) > PROFILE_VALUE_MAX_BYTES:
         refuse("too_large", field, "is a list or object of more than 256 KB", stage="limit")
     return converted
 
 
-def _number(value: Any, converted: Any, field: str) -> Any:
-    if type(converted) in _NUMBERS:
-        return converted
-    if type(value) in _NUMBERS:
-        refuse(
-            "inexact_number",
-            field,
-            "is a number that no double holds, and cannot be added",
-            stage="limit",
-        )
-    return refuse("not_a_number", field, "is no number, and operation add takes nothing else")
+def _number(operation: str) -> _Rule:
+    def rule(value: Any, converted: Any, field: str) -> Any:
+        if type(converted) in _NUMBERS:
+            return converted
+        if type(value) in _NUMBERS:
+            refuse(
+                "inexact_number",
+                field,
+                "is a number that no double holds, and cannot be added",
+                stage="limit",
+            )
+        detail = f"is no number, and operation {operation} takes nothing else"
+        return refuse("not_a_number", field, detail)
+
+    return rule
 
 
-def _one(value: Any, converted: Any, field: str) -> Any:
+def _single(value: Any, converted: Any, field: str) -> Any:
     if type(converted) is list:
         refuse("not_one_value", field, "is a list, and the operation takes one value at a time")
     return _whole(value, converted, field)
@@ -133,13 +143,3 @@ def _several(value: Any, converted: Any, field: str) -> list[Any] | None:
             refuse("invalid_union", field, "holds what is neither a text nor a number")
     _whole(value, kept, field)
     return kept or None
-
-
-_RULES: Final[dict[UserOperation, _Rule]] = {
-    "set": _whole,
-    "set_once": _whole,
-    "add": _number,
-    "append": _one,
-    "remove": _one,
-    "union": _several,
-}

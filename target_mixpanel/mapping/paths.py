@@ -7,9 +7,9 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from target_mixpanel.errors import StreamSchemaError, listed, printable
-from target_mixpanel.mapping.json_schema import _allows_more, _is_open, _properties
+from target_mixpanel.mapping.json_schema import announces_more, may_be_object, named_columns
 from target_mixpanel.model import JsonObject
-from target_mixpanel.specs.spec import ColumnPath
+from target_mixpanel.specs.spec import ColumnPath, path_name
 
 Getter: TypeAlias = Callable[[JsonObject], Any]
 """Record → the column's value, None where there is none."""
@@ -27,7 +27,7 @@ class ResolvedColumn(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        return ".".join(self.path)
+        return path_name(self.path)
 
 
 class Slot(msgspec.Struct):
@@ -78,17 +78,19 @@ def resolve(path: ColumnPath, schema: JsonObject, place: str) -> ResolvedColumn:
         StreamSchemaError: The schema has no such column; the message lists those there are.
     """
     if isinstance(path, str):
-        whole = path in _properties(schema, schema)
+        whole = path in named_columns(schema, schema)
         segments: tuple[str, ...] = (path,) if whole else tuple(path.split("."))
     else:
         segments = path
     here = schema
     for depth, segment in enumerate(segments):
-        properties = _properties(here, schema)
+        properties = named_columns(here, schema)
         if segment in properties:
             here = properties[segment]
             continue
-        if _allows_more(here, schema) or (depth and not properties and _is_open(here, schema)):
+        if announces_more(here, schema) or (
+            depth and not properties and may_be_object(here, schema)
+        ):
             return ResolvedColumn(segments, {})
         within = f' below "{printable(".".join(segments[:depth]))}"' if depth else ""
         raise StreamSchemaError(

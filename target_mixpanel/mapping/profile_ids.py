@@ -12,7 +12,8 @@ from target_mixpanel.mapping.refusal import UnmappableError, refuse
 from target_mixpanel.mapping.sources import fetch_id, source_name
 from target_mixpanel.mapping.stream_schema import StreamSchema
 from target_mixpanel.model import JsonObject
-from target_mixpanel.specs.spec import Column, DistinctId, GroupSpec, SimplifiedId, Source, UserSpec
+from target_mixpanel.specs.columns import id_sources
+from target_mixpanel.specs.spec import Column, GroupSpec, Source, UserSpec
 
 Identifier: TypeAlias = Callable[[Values], tuple[str, JsonObject] | None]
 """A record's values → the profile's id, and the part of an update that names the profile; None:
@@ -43,20 +44,9 @@ def profile_identifier(
     return identify
 
 
-def id_sources(spec: UserSpec | GroupSpec) -> tuple[Source | None, ...]:
-    """Return where the ids of the profiles come from."""
-    if isinstance(spec, GroupSpec):
-        return (spec.group_id,)
-    match spec.identity:
-        case DistinctId(source=source):
-            return (source,)
-        case SimplifiedId(user=user, device=device):
-            return (user, device)
-
-
 def _user_identifier(spec: UserSpec, stream_schema: StreamSchema, slots: Slots) -> Identifier:
     _, identify = identifier(spec, stream_schema, slots)
-    ids = [source for source in id_sources(spec) if source is not None]
+    ids = id_sources(spec)
     field = source_name(ids[0], "distinct_id")
     may_be_nobody = any(map(_is_blank_by_default, ids))
 

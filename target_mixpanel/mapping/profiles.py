@@ -15,7 +15,7 @@ from target_mixpanel.mapping.canonical import scalar_text
 from target_mixpanel.mapping.identity import NO_LOCATION, ip_reader
 from target_mixpanel.mapping.operands import constant_converter, operand_converter
 from target_mixpanel.mapping.paths import Slot, Slots, Values
-from target_mixpanel.mapping.profile_ids import Identifier, id_sources, profile_identifier
+from target_mixpanel.mapping.profile_ids import Identifier, profile_identifier
 from target_mixpanel.mapping.properties import (
     ColumnConversion,
     PropertyRules,
@@ -28,6 +28,7 @@ from target_mixpanel.mapping.sources import Fetch, fetch, source_name
 from target_mixpanel.mapping.stream_schema import StreamSchema
 from target_mixpanel.mapping.values import Converter
 from target_mixpanel.model import JsonObject
+from target_mixpanel.specs.operations import DELETE, Operation
 from target_mixpanel.specs.spec import (
     AllColumns,
     Column,
@@ -36,8 +37,8 @@ from target_mixpanel.specs.spec import (
     NamedProperties,
     PropertyNames,
     Source,
-    UserOperation,
     UserSpec,
+    WholeProfile,
 )
 
 Operand: TypeAlias = JsonObject | list[str] | None
@@ -57,7 +58,7 @@ class ProfileUpdate(msgspec.Struct, frozen=True):
 
     profile_id: str
     """Updates of one id keep their order: a user's distinct_id, or a group's id."""
-    operation: UserOperation
+    operation: Operation
     update: JsonObject
     """`{"$distinct_id": …, "$set": {…}}` or `{"$group_key": …, "$group_id": …, "$set": {…}}`;
     without the project's token, which is put in when a request is packed."""
@@ -68,7 +69,9 @@ class ProfilePlan(msgspec.Struct, frozen=True):
 
     slots: Sequence[Slot]
     """What `map` wants of a record, in this order."""
-    operation: UserOperation
+    operation: Operation
+    operation_key: str
+    """What the operation is called in an update."""
     identify: Identifier
     is_deleted: Callable[[Values], bool] | None
     read_ip: Fetch | None
@@ -86,26 +89,23 @@ class ProfilePlan(msgspec.Struct, frozen=True):
 
         Raises:
             UnmappableError: It has no update; its flaw says why.
+            UnicodeEncodeError: A list or object holds half a character.
+            RecursionError: It nests too deeply.
         """
-        try:
-            identified = self.identify(values)
-            if identified is None:
-                return None
-            profile_id, update = identified
-            if self.is_deleted is not None and self.is_deleted(values):
-                return ProfileUpdate(profile_id, "delete", {**update, "$delete": None})
-            operand = self.read_operand(values)
-            if operand is msgspec.UNSET:
-                return None
-            if self.read_ip is not None:
-                ip = self.read_ip(values)
-                if ip != NO_LOCATION:  # else the request says so for all its updates
-                    update["$ip"] = ip
-        except RecursionError:
-            refuse("too_deep", detail="nests too deeply", stage="limit")
-        except UnicodeEncodeError:
-            refuse("lone_surrogate", detail="holds half a character")
-        update[f"${self.operation}"] = operand
+        identified = self.identify(values)
+        if identified is None:
+            return None
+        profile_id, update = identified
+        if self.is_deleted is not None and self.is_deleted(values):
+            return ProfileUpdate(profile_id, DELETE, {**update, DELETE.key: None})
+        operand = self.read_operand(values)
+        if operand is msgspec.UNSET:
+            return None
+        if self.read_ip is not None:
+            ip = self.read_ip(values)
+            if ip != NO_LOCATION:  # else the request says so for all its updates
+                update["$ip"] = ip
+        update[self.operation_key] = operand
         return ProfileUpdate(profile_id, self.operation, update)
 
 
@@ -118,20 +118,17 @@ def compile_profiles(spec: UserSpec | GroupSpec, stream_schema: StreamSchema) ->
     """
     slots = Slots()
     read_operand, left_out = _operand_reader(spec, stream_schema, slots)
-    ip = _ip_source(spec)
+    ip = spec.ip if isinstance(spec, UserSpec) else None
     return ProfilePlan(
         slots=slots.all,
         operation=spec.operation,
+        operation_key=spec.operation.key,
         identify=profile_identifier(spec, stream_schema, slots),
         is_deleted=_deletion(spec, stream_schema, slots),
         read_ip=None if ip is None else ip_reader(ip, stream_schema, f"{spec.place}.ip", slots),
         read_operand=read_operand,
         left_out=left_out,
     )
-
-
-def _ip_source(spec: UserSpec | GroupSpec) -> Source | None:
-    return spec.ip if isinstance(spec, UserSpec) else None
 
 
 def _deletion(
@@ -161,20 +158,14 @@ def _operand_reader(
 ) -> tuple[OperandReader, tuple[str, ...]]:
     """Return how a record's operand is read, and the columns left out."""
     match spec.properties:
-        case PropertyNames(names=names) if spec.operation == "unset":
+        case PropertyNames(names=names):
             return lambda _: list(names), ()
-        case PropertyNames():
+        case WholeProfile():
             # With delete_when, the records that it does not delete say nothing.
             is_for_all = spec.delete_when is None
             return lambda _: None if is_for_all else msgspec.UNSET, ()
         case AllColumns() | NamedProperties() as properties:
-            sources, left_out = property_sources(
-                properties,
-                [*id_sources(spec), spec.delete_when, _ip_source(spec)],
-                _RULES,
-                stream_schema,
-                spec.place,
-            )
+            sources, left_out = property_sources(spec, properties, _RULES, stream_schema)
     if not sources:
         raise StreamSchemaError(
             f'{spec.place}.properties: "*" takes no column of this stream; name the properties, or '

@@ -1,27 +1,35 @@
 """Which properties does a row have, and where does each one's value come from?"""
 
-from collections.abc import Callable, Iterable
-from datetime import UTC, tzinfo
+from collections.abc import Callable, Iterable, Sequence
+from datetime import tzinfo
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
 from target_mixpanel.errors import StreamSchemaError, listed, printable
 from target_mixpanel.limits import MAX_ARRAY_ITEMS, NAME_MAX_CHARS
-from target_mixpanel.mapping.json_schema import alternatives, types
+from target_mixpanel.mapping.json_schema import alternatives, own_types, types
 from target_mixpanel.mapping.paths import ResolvedColumn, resolve
 from target_mixpanel.mapping.refusal import UnmappableError
-from target_mixpanel.mapping.stream_schema import StreamSchema
-from target_mixpanel.mapping.values import Converter, converter
+from target_mixpanel.mapping.stream_schema import METADATA_PREFIX, StreamSchema
+from target_mixpanel.mapping.values import Converter, any_converter, converter
 from target_mixpanel.model import JsonObject
-from target_mixpanel.specs.spec import AllColumns, Column, NamedProperties, Properties, Source
+from target_mixpanel.specs.columns import own_sources
+from target_mixpanel.specs.spec import (
+    AllColumns,
+    Column,
+    NamedProperties,
+    Properties,
+    Source,
+    StreamSpec,
+)
 
 NamedSource: TypeAlias = tuple[str, Source]
 
 
-_ANY_VALUE: Final = converter({}, {}, UTC, "value", is_schema_enforced=False)
+_ANY_VALUE: Final = any_converter()
 
-_CONTAINERS: Final = frozenset({"array", "object"})
+CONTAINERS: Final = frozenset({"array", "object"})
 
 
 class PropertyRules(msgspec.Struct, frozen=True):
@@ -34,21 +42,19 @@ class PropertyRules(msgspec.Struct, frozen=True):
 
 
 def property_sources(
+    spec: StreamSpec,
     properties: Properties,
-    consumed: Iterable[Source | None],
     rules: PropertyRules,
     stream_schema: StreamSchema,
-    place: str,
 ) -> tuple[tuple[NamedSource, ...], tuple[str, ...]]:
     """
     Return each property with its source, and the columns left out.
 
     Args:
-        properties: What the mapping says.
-        consumed: Sources whose columns "*" does not take a second time.
+        spec: The mapping; "*" does not take its own columns a second time.
+        properties: What it says of them.
         rules: Mixpanel's.
         stream_schema: The stream's.
-        place: The mapping's.
 
     Raises:
         StreamSchemaError: Mixpanel would not take so many, or such a name.
@@ -57,25 +63,9 @@ def property_sources(
         case NamedProperties(sources=sources):
             left_out: tuple[str, ...] = ()
         case AllColumns(exclude=exclude):
-            taken, left_out = choose_columns(
-                stream_schema,
-                exclude,
-                top_level_columns(consumed),
-                f"{place}.exclude",
-                rules.reserved,
-            )
+            taken, left_out = _columns_taken(spec, exclude, rules.reserved, stream_schema)
             sources = tuple((name, Column((name,))) for name in taken)
-    if rules.at_most is not None and len(sources) > rules.at_most:
-        raise StreamSchemaError(
-            f"{place}.properties: are {len(sources)}, and Mixpanel takes at most {rules.at_most} "
-            "beside its own; name the columns you need",
-        )
-    for name, _ in sources:
-        if len(name) > NAME_MAX_CHARS:
-            raise StreamSchemaError(
-                f"{place}.properties: a name has {len(name)} characters, and Mixpanel cuts "
-                f"names at {NAME_MAX_CHARS}; give it a shorter one in a map",
-            )
+    _check_names([name for name, _ in sources], rules, f"{spec.place}.properties")
     return sources, left_out
 
 
@@ -150,19 +140,14 @@ def constant_value(value: Any, place: str, convert: Converter | None = None) -> 
     Raises:
         StreamSchemaError: It is no value there.
     """
-    convert = convert or _ANY_VALUE
     try:
-        return value if convert is None else convert(value)
+        return (convert or _ANY_VALUE)(value)
     except UnmappableError as error:
         raise StreamSchemaError(f"{place}: {error.flaw.detail}") from None
 
 
-def choose_columns(
-    stream_schema: StreamSchema,
-    exclude: frozenset[str],
-    consumed: frozenset[str],
-    place: str,
-    reserved: frozenset[str],
+def _columns_taken(
+    spec: StreamSpec, exclude: frozenset[str], reserved: frozenset[str], stream_schema: StreamSchema
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """
     Return the columns that "*" takes, and those it leaves out though nobody said so.
@@ -178,12 +163,13 @@ def choose_columns(
     unknown = sorted(exclude - columns.keys())
     if unknown:
         raise StreamSchemaError(
-            f"{place}: {listed(unknown)} is not in the stream's schema; it has "
+            f"{spec.place}.exclude: {listed(unknown)} is not in the stream's schema; it has "
             f"{listed(sorted(columns))}",
         )
-    candidates = [name for name in columns if name not in exclude | consumed]
+    not_wanted = exclude | _top_level_columns(own_sources(spec))
+    candidates = [name for name in columns if name not in not_wanted]
     if not stream_schema.takes_metadata:
-        candidates = [name for name in candidates if not name.startswith("_sdc_")]
+        candidates = [name for name in candidates if not name.startswith(METADATA_PREFIX)]
     taken = tuple(
         name
         for name in candidates
@@ -193,7 +179,7 @@ def choose_columns(
     return taken, tuple(name for name in candidates if name not in taken)
 
 
-def top_level_columns(sources: Iterable[Source | None]) -> frozenset[str]:
+def _top_level_columns(sources: Iterable[Source]) -> frozenset[str]:
     """Return the columns that *sources* read whole."""
     return frozenset(
         source.path if isinstance(source.path, str) else source.path[0]
@@ -202,18 +188,31 @@ def top_level_columns(sources: Iterable[Source | None]) -> frozenset[str]:
     )
 
 
+def _check_names(names: Sequence[str], rules: PropertyRules, place: str) -> None:
+    if rules.at_most is not None and len(names) > rules.at_most:
+        raise StreamSchemaError(
+            f"{place}: are {len(names)}, and Mixpanel takes at most {rules.at_most} beside its "
+            "own; name the columns you need",
+        )
+    for name in names:
+        if len(name) > NAME_MAX_CHARS:
+            raise StreamSchemaError(
+                f"{place}: a name has {len(name)} characters, and Mixpanel cuts names at "
+                f"{NAME_MAX_CHARS}; give it a shorter one in a map",
+            )
+
+
 def _is_reserved(name: str, reserved: frozenset[str]) -> bool:
     return not name or name.startswith(("$", "mp_")) or name in reserved
 
 
 def _is_scalar_or_list(column: JsonObject, root: JsonObject) -> bool:
     for here in alternatives(column, root):
-        kind = here.get("type") or ()
-        if "properties" in here or "object" in ([kind] if isinstance(kind, str) else kind):
+        if "properties" in here or "object" in own_types(here):
             return False
         for keyword in ("items", "prefixItems"):
             items = here.get(keyword)
             for item in items if isinstance(items, list) else [items]:
-                if isinstance(item, dict) and types(item, root) & _CONTAINERS:
+                if isinstance(item, dict) and types(item, root) & CONTAINERS:
                     return False
     return True

@@ -11,7 +11,7 @@ from target_mixpanel.mapping.canonical import id_text
 from target_mixpanel.mapping.paths import Slots, Values, resolve
 from target_mixpanel.mapping.stream_schema import StreamSchema
 from target_mixpanel.mapping.values import Converter, hasher
-from target_mixpanel.specs.spec import Column, Constant, Source
+from target_mixpanel.specs.spec import Column, Constant, Source, path_name
 
 Fetch: TypeAlias = Callable[[Values], Any]
 """A record's values → the source's value, its default where there is none, else None."""
@@ -78,7 +78,7 @@ def source_name(source: Source, otherwise: str) -> str:
         case Constant():
             return otherwise
         case Column(path=path):
-            return path if isinstance(path, str) else ".".join(path)
+            return path_name(path)
 
 
 def _with_default(get: Fetch, default: Any, hashed: Converter | None) -> Fetch:

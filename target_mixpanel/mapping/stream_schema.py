@@ -1,8 +1,14 @@
 """What is known of a stream before its first record?"""
 
+from typing import Final
+
 import msgspec
 
 from target_mixpanel.model import JsonObject
+
+METADATA_PREFIX: Final = "_sdc_"
+"""Begins the names of columns in which taps and loaders keep their own books, by the SDK's custom.
+https://sdk.meltano.com/en/latest/implementation/record_metadata.html"""
 
 
 class StreamSchema(msgspec.Struct, frozen=True):

@@ -103,6 +103,29 @@ def parse_iso(text: str) -> datetime | None:
         return _parse_beyond_midnight(text)
 
 
+def utc_seconds(text: str, timezone: tzinfo) -> str | None:
+    """
+    Return an ISO 8601 date-time in UTC and whole seconds, without its offset.
+
+    None: It is no date-time, or leaves the calendar on its way to UTC.
+    """
+    moment = parse_iso(text)
+    if moment is None:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone)
+    try:
+        return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds")
+    except OverflowError:
+        return None
+
+
+def iso_day(text: str) -> str | None:
+    """Return the day of an ISO 8601 date or date-time, None if *text* is none."""
+    moment = parse_iso(text)
+    return None if moment is None else moment.date().isoformat()
+
+
 def _parse_beyond_midnight(text: str) -> datetime | None:
     """Read the two spellings that name the start of the next day or minute."""
     if match := _MIDNIGHT_24.fullmatch(text):

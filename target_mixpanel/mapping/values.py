@@ -19,14 +19,21 @@ from target_mixpanel.limits import (
 from target_mixpanel.mapping.canonical import plain_text
 from target_mixpanel.mapping.json_schema import certain_types, string_format
 from target_mixpanel.mapping.refusal import refuse
-from target_mixpanel.mapping.times import parse_iso
+from target_mixpanel.mapping.times import iso_day, utc_seconds
 from target_mixpanel.model import JsonObject
 
 Converter: TypeAlias = Callable[[Any], Any]
 """A column's value, never None → the property's value."""
 
+encode: Final = msgspec.json.Encoder(decimal_format="number").encode
+"""Spell what Mixpanel gets as UTF-8 JSON: decimals are numbers, to their last digit."""
+
 _MAX_DOUBLE_EXPONENT: Final = 307
+"""Of decimals: from 1e-307 to 1e308 a double keeps the digits it has elsewhere."""
+
 _MAX_PLAIN_DOUBLE: Final = 1e300
+"""Of floats: NaN and infinity are beyond it, too, and a closer look tells."""
+
 _DATE_CHARS: Final = len("2026-10-01")
 _SECONDS_CHARS: Final = len("2026-10-01T12:00:00")
 
@@ -76,6 +83,12 @@ def converter(  # noqa: PLR0913 (each a fact of its own)
     return lambda value: _any_value(value, reading, is_time=is_time, depth=0)
 
 
+def any_converter(max_items: int = MAX_ARRAY_ITEMS) -> Converter:
+    """Return the function that values need that have no column: a mapping's own."""
+    reading = _Reading("value", UTC, max_items)
+    return lambda value: _any_value(value, reading, is_time=False, depth=0)
+
+
 def hasher(key: bytes) -> Converter:
     """
     Return the function that replaces a value by its HMAC-SHA256, in 64 hex digits.
@@ -107,21 +120,12 @@ def _time_converter(timezone: tzinfo) -> Converter:
 
 def _mixpanel_time(text: str, timezone: tzinfo) -> str:
     """Return a date-time in Mixpanel's form; a text that is none stays as it is."""
-    moment = parse_iso(text)
-    if moment is None:
-        return text
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone)
-    try:
-        return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds")
-    except OverflowError:
-        return text
+    return utc_seconds(text, timezone) or text
 
 
 def _mixpanel_date(text: str) -> str:
     """Return the day of a date that some taps write with a midnight behind it."""
-    moment = parse_iso(text)
-    return text if moment is None else moment.date().isoformat()
+    return iso_day(text) or text
 
 
 def is_guaranteed_by_type(convert: Converter) -> bool:

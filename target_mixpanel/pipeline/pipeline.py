@@ -13,13 +13,12 @@ from target_mixpanel.mapping.plans import MappedRecord, Plan, compile_plan
 from target_mixpanel.mapping.profiles import ProfileUpdate
 from target_mixpanel.mapping.refusal import UnmappableError
 from target_mixpanel.mapping.stream_schema import StreamSchema
+from target_mixpanel.mapping.values import encode
 from target_mixpanel.model import Flaw, JsonObject, Mapped
 from target_mixpanel.pipeline.fast_path import FALL_BACK, FastPath
 from target_mixpanel.pipeline.typed_records import UntypeableSchemaError
 from target_mixpanel.pipeline.validation import RecordValidator, row_flaw, update_flaw
 from target_mixpanel.specs.spec import StreamSpec
-
-_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class Unloadable(msgspec.Struct, frozen=True):
@@ -162,11 +161,11 @@ class StreamPipeline:
             return self._event_row(destination, mapped, now_ms)
         match mapped:
             case ProfileUpdate(profile_id=profile_id, operation=operation, update=update):
-                body = _encode(update)
+                body = encode(update)
                 flaw = update_flaw(body)
                 if flaw is not None:
                     raise UnmappableError(flaw)
-                return Mapped(destination, body, profile_id, operation not in _NOT_REPEATABLE)
+                return Mapped(destination, body, profile_id, operation.is_repeatable)
             case TableRow(key=key, line=line):
                 return Mapped(destination, line, key)
             case None | Event():
@@ -178,15 +177,11 @@ class StreamPipeline:
             return None
         if time_ms > now_ms:
             self.is_ahead = True
-        body = _encode(event.content)
+        body = encode(event.content)
         flaw = row_flaw(event.name, body)
         if flaw is not None:
             raise UnmappableError(flaw, event.insert_id)
         return Mapped(destination, body, event.insert_id)
-
-
-_NOT_REPEATABLE: Final = frozenset({"add", "append"})
-"""Operations that do more when they are applied twice."""
 
 
 def _insert_id(mapped: MappedRecord) -> str | None:

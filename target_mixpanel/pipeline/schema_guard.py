@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from target_mixpanel.errors import StreamSchemaError, printable
+from target_mixpanel.mapping.json_schema import reference_steps
 
 SCHEMA_MAX_DEPTH: Final = 200
 """A deeper SCHEMA is an attack or a mistake; the validators would run out of stack."""
@@ -13,6 +14,8 @@ _MAX_EXPANDED_SCHEMAS: Final = 100_000
 a few dozen times would take for ever."""
 
 _NOT_SCHEMAS: Final = frozenset({"const", "default", "enum", "examples"})
+"""Keywords whose value is none, whatever it looks like."""
+
 _BY_NAME: Final = frozenset(
     {"$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties"},
 )
@@ -89,12 +92,11 @@ class _Expansion:
 
 def _follow(ref: str, root: dict[str, Any]) -> object:
     here: Any = root
-    for segment in ref.removeprefix("#").strip("/").split("/"):
-        name = segment.replace("~1", "/").replace("~0", "~")
+    for name in reference_steps(ref):
         if isinstance(here, list) and name.isdecimal() and int(name) < len(here):
             here = here[int(name)]
         elif isinstance(here, dict):
-            here = here.get(name) if name else here
+            here = here.get(name)
         else:
             return None
     return here

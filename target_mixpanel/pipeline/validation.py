@@ -23,7 +23,6 @@ _FAST_DRAFTS: Final[dict[Any, Any]] = {
 _LINEAR_TIME: Final = jsonschema_rs.RegexOptions()
 """A regular-expression engine without backtracking: a `pattern` cannot hang the run."""
 
-_NOT_SCHEMAS: Final = frozenset({"const", "default", "enum", "examples"})
 _SHOWN_KEYWORDS: Final = frozenset(
     {"exclusiveMaximum", "exclusiveMinimum", "maxItems", "maxLength", "maximum", "minItems"}
     | {"minLength", "minimum", "multipleOf", "type"},

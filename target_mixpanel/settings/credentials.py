@@ -7,13 +7,13 @@ from typing import Final
 from target_mixpanel.credentials import Credentials, ProjectToken, ServiceAccount
 from target_mixpanel.errors import SettingsError
 from target_mixpanel.settings.fields import CREDENTIALS, FlatSettings
+from target_mixpanel.specs.columns import has_hashed_values
 from target_mixpanel.specs.spec import (
     EventSpec,
     GroupSpec,
     LookupTableSpec,
     StreamSpec,
     UserSpec,
-    has_hashed_values,
 )
 
 _NOT_IN_A_CREDENTIAL: Final = re.compile(r"[\s\x00-\x1f\x7f]|[^\x00-\xff]")

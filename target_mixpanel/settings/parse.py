@@ -23,9 +23,7 @@ from target_mixpanel.settings.fields import (
 from target_mixpanel.settings.setting import Setting
 from target_mixpanel.settings.url import check_url
 from target_mixpanel.specs import parse_streams, unknown_key_hint
-from target_mixpanel.specs.spec import (
-    StreamSpec,
-)
+from target_mixpanel.specs.spec import StreamSpec
 
 _CHECKED_AS_CREDENTIALS: Final = frozenset({*CREDENTIALS, "hash_key"})
 _TYPE_NAMES: Final = {

@@ -4,8 +4,9 @@ from typing import Final
 
 from target_mixpanel.errors import SettingsError
 from target_mixpanel.limits import IDENTITY_EVENTS, NAME_MAX_CHARS
+from target_mixpanel.specs.identity_events import identity_flaw
 from target_mixpanel.specs.keys import refuse_unknown_keys
-from target_mixpanel.specs.properties import parse_properties
+from target_mixpanel.specs.properties import forbidden_names, parse_properties
 from target_mixpanel.specs.sources import parse_path, parse_shown
 from target_mixpanel.specs.spec import (
     Column,
@@ -19,25 +20,21 @@ from target_mixpanel.specs.spec import (
     Source,
     StreamName,
     VerbatimInsertId,
-    identity_flaw,
 )
 from target_mixpanel.specs.times import parse_time_unit, parse_timezone
 from target_mixpanel.specs.users import parse_identity
 from target_mixpanel.specs.written import Raw, as_text, is_list, kind_of, one_of
 
-_CREDENTIAL: Final = "is a credential and never comes from a record; leave it out"
-_REFUSED_NAMES: Final = dict.fromkeys(("token", "$token"), _CREDENTIAL) | {
-    name: f"is set by the mapping's {key}; give the property another name"
-    for name, key in {
+_REFUSED_NAMES: Final = forbidden_names(
+    {
         "time": "time",
         "distinct_id": "distinct_id",
         "$insert_id": "insert_id",
         "$user_id": "user_id",
         "$device_id": "device_id",
         "ip": "ip",
-    }.items()
-}
-"""Properties that have a key of their own in a mapping, or that no record may set."""
+    }
+)
 
 
 def parse_event(raw: Raw, place: str) -> EventSpec:

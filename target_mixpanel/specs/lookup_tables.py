@@ -7,7 +7,7 @@ from target_mixpanel.errors import SettingsError, printable
 from target_mixpanel.specs.keys import refuse_unknown_keys
 from target_mixpanel.specs.properties import parse_properties
 from target_mixpanel.specs.sources import parse_path
-from target_mixpanel.specs.spec import LookupTableSpec, NamedProperties
+from target_mixpanel.specs.spec import LookupTableSpec, NamedProperties, path_name
 from target_mixpanel.specs.times import parse_timezone
 from target_mixpanel.specs.written import Raw, as_text
 
@@ -30,7 +30,7 @@ def parse_lookup_table(raw: Raw, place: str) -> LookupTableSpec:
     if isinstance(properties, NamedProperties):
         _check_names(
             [name for name, _ in properties.sources],
-            key if isinstance(key, str) else ".".join(key),
+            path_name(key),
             f"{place}.properties",
         )
     return LookupTableSpec(

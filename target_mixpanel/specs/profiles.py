@@ -1,51 +1,43 @@
 """How does a mapping say that records update user or group profiles?"""
 
-from collections.abc import Mapping
-from typing import Final, get_args
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import msgspec
 
 from target_mixpanel.errors import SettingsError
 from target_mixpanel.limits import NAME_MAX_CHARS, PARTS_OF_AN_UPDATE
 from target_mixpanel.specs.keys import refuse_unknown_keys
-from target_mixpanel.specs.properties import parse_properties, refuse_names
+from target_mixpanel.specs.operations import OPERATIONS, SET, Operation
+from target_mixpanel.specs.properties import forbidden_names, parse_properties, refuse_names
 from target_mixpanel.specs.sources import parse_needed, parse_shown
 from target_mixpanel.specs.spec import (
     Column,
-    GroupOperation,
     GroupSpec,
     NamedProperties,
     ProfileProperties,
     PropertyNames,
-    UserOperation,
     UserSpec,
+    WholeProfile,
 )
 from target_mixpanel.specs.times import parse_timezone
 from target_mixpanel.specs.users import parse_identity
 from target_mixpanel.specs.written import Raw, as_text, is_list, kind_of, one_of
 
-_USER_OPERATIONS: Final[tuple[UserOperation, ...]] = get_args(UserOperation)
-_GROUP_OPERATIONS: Final[tuple[GroupOperation, ...]] = get_args(GroupOperation)
+_USERS_ONLY: Final = [
+    operation.name for operation in OPERATIONS.values() if not operation.is_for_groups
+]
 
 _NO_PROPERTY: Final = (
     "is part of an update or set by Mixpanel alone; give the property another name"
 )
-_REFUSED_NAMES: Final[Mapping[str, str]] = {
-    **dict.fromkeys(PARTS_OF_AN_UPDATE, _NO_PROPERTY),
-    **dict.fromkeys(
-        ("token", "$token"), "is a credential and never comes from a record; leave it out"
-    ),
-}
-_REFUSED_OF_USERS: Final[Mapping[str, str]] = {
-    **_REFUSED_NAMES,
-    "$distinct_id": "is set by the mapping's distinct_id; give the property another name",
-    "$ip": "is set by the mapping's ip; give the property another name",
-}
-_REFUSED_OF_GROUPS: Final[Mapping[str, str]] = {
-    **_REFUSED_NAMES,
-    "$group_key": "is set by the mapping's group_key; give the property another name",
-    "$group_id": "is set by the mapping's group_id; give the property another name",
-}
+_PARTS: Final = dict.fromkeys(
+    (*PARTS_OF_AN_UPDATE, *(operation.key for operation in OPERATIONS.values())), _NO_PROPERTY
+)
+_REFUSED_OF_USERS: Final = _PARTS | forbidden_names({"$distinct_id": "distinct_id", "$ip": "ip"})
+_REFUSED_OF_GROUPS: Final = _PARTS | forbidden_names(
+    {"$group_key": "group_key", "$group_id": "group_id"}
+)
 
 
 def parse_users(raw: Raw, place: str) -> UserSpec:
@@ -57,9 +49,11 @@ def parse_users(raw: Raw, place: str) -> UserSpec:
     """
     refuse_unknown_keys(raw, "users", place)
     identity = parse_identity(raw, place)
-    operation = one_of(raw.get("operation", "set"), _USER_OPERATIONS, f"{place}.operation")
-    if operation == "delete" and "ip" in raw:
-        raise SettingsError(f"{place}.ip: means nothing with operation delete; leave it out")
+    operation = _parse_operation(raw, list(OPERATIONS), place)
+    if operation.takes == "nothing" and "ip" in raw:
+        raise SettingsError(
+            f"{place}.ip: means nothing with operation {operation.name}; leave it out"
+        )
     return UserSpec(
         place=place,
         identity=identity,
@@ -99,50 +93,59 @@ def parse_groups(raw: Raw, place: str) -> GroupSpec:
     )
 
 
-def _parse_group_operation(raw: Raw, place: str) -> GroupOperation:
-    operation = raw.get("operation", "set")
-    if operation in ("add", "append"):
+def _parse_group_operation(raw: Raw, place: str) -> Operation:
+    operation = raw.get("operation")
+    if operation in _USERS_ONLY:
         raise SettingsError(
             f"{place}.operation: {operation} is for user profiles only, says Mixpanel's page on "
             "profiles; write the whole value with set, or a list with union",
         )
-    return one_of(operation, _GROUP_OPERATIONS, f"{place}.operation")
+    return _parse_operation(raw, [name for name in OPERATIONS if name not in _USERS_ONLY], place)
+
+
+def _parse_operation(raw: Raw, offered: Sequence[str], place: str) -> Operation:
+    return OPERATIONS[one_of(raw.get("operation", SET.name), offered, f"{place}.operation")]
 
 
 def _parse_properties(
-    raw: Raw, operation: UserOperation, refused: Mapping[str, str], place: str
+    raw: Raw, operation: Operation, refused: Mapping[str, str], place: str
 ) -> ProfileProperties:
-    here = f"{place}.properties"
-    match operation:
-        case "delete":
+    match operation.takes:
+        case "nothing":
             for key in ("properties", "exclude"):
                 if key in raw:
                     raise SettingsError(
-                        f"{place}.{key}: means nothing with operation delete, which removes the "
-                        "whole profile; leave it out",
+                        f"{place}.{key}: means nothing with operation {operation.name}, which "
+                        "removes the whole profile; leave it out",
                     )
-            return PropertyNames()
-        case "unset":
+            return WholeProfile()
+        case "names":
             if "exclude" in raw:
-                raise SettingsError(f"{place}.exclude: means nothing with operation unset")
-            return PropertyNames(_parse_names(raw.get("properties"), refused, here))
-        case _:
-            properties = parse_properties(raw, place, refused)
-    if isinstance(properties, NamedProperties):
-        if not properties.sources:
-            raise SettingsError(
-                f"{here}: is empty, so no record would say anything; name a property, or write "
-                "operation: delete",
-            )
-        for name, source in properties.sources:
-            if operation == "add" and isinstance(source, Column) and source.is_hashed:
                 raise SettingsError(
-                    f'{here}: "{name}" is hashed, and operation add takes numbers only'
+                    f"{place}.exclude: means nothing with operation {operation.name}"
                 )
-    return properties
+            return _parse_names(raw.get("properties"), refused, f"{place}.properties")
+        case "values":
+            properties = parse_properties(raw, place, refused)
+            if isinstance(properties, NamedProperties):
+                _check_values(properties, operation, f"{place}.properties")
+            return properties
 
 
-def _parse_names(raw: object, refused: Mapping[str, str], place: str) -> tuple[str, ...]:
+def _check_values(properties: NamedProperties, operation: Operation, place: str) -> None:
+    if not properties.sources:
+        raise SettingsError(
+            f"{place}: is empty, so no record would say anything; name a property, or write "
+            "operation: delete",
+        )
+    for name, source in properties.sources:
+        if operation.value == "number" and isinstance(source, Column) and source.is_hashed:
+            raise SettingsError(
+                f'{place}: "{name}" is hashed, and operation {operation.name} takes numbers only'
+            )
+
+
+def _parse_names(raw: object, refused: Mapping[str, str], place: str) -> PropertyNames:
     if not is_list(raw) or not raw or not all(isinstance(name, str) for name in raw):
         raise SettingsError(
             f"{place}: expected the list of properties to unset, by their names in Mixpanel, got "
@@ -151,7 +154,7 @@ def _parse_names(raw: object, refused: Mapping[str, str], place: str) -> tuple[s
     refuse_names(raw, refused, place)
     if any(len(name) > NAME_MAX_CHARS for name in raw):
         raise SettingsError(f"{place}: a name has more than {NAME_MAX_CHARS} characters")
-    return tuple(raw)
+    return PropertyNames(tuple(raw))
 
 
 def _parse_delete_when(raw: Raw, place: str) -> Column | None:

@@ -4,7 +4,14 @@ from collections.abc import Mapping, Sequence
 
 from target_mixpanel.errors import SettingsError, printable
 from target_mixpanel.specs.sources import parse_path, parse_source
-from target_mixpanel.specs.spec import AllColumns, Column, NamedProperties, Properties, Source
+from target_mixpanel.specs.spec import (
+    AllColumns,
+    Column,
+    NamedProperties,
+    Properties,
+    Source,
+    path_name,
+)
 from target_mixpanel.specs.written import Raw, as_text, is_list, kind_of
 
 
@@ -47,6 +54,20 @@ def parse_properties(raw: Raw, place: str, refused: Mapping[str, str]) -> Proper
     return NamedProperties(tuple(sources))
 
 
+def forbidden_names(own: Mapping[str, str]) -> dict[str, str]:
+    """
+    Return the names that no property may have, each with why.
+
+    Args:
+        own: Names that a key of the mapping sets, each with that key.
+    """
+    credential = "is a credential and never comes from a record; leave it out"
+    return {
+        name: f"is set by the mapping's {key}; give the property another name"
+        for name, key in own.items()
+    } | dict.fromkeys(("token", "$token"), credential)
+
+
 def refuse_names(names: Sequence[str], refused: Mapping[str, str], place: str) -> None:
     """Refuse names that are empty, among *refused*, or there twice."""
     for name in names:
@@ -64,7 +85,7 @@ def _parse_entry(raw: object, place: str) -> tuple[str, Source]:
         rest = {key: value for key, value in raw.items() if key != "name"}
         return as_text(raw.get("name"), f"{place}.name"), parse_source(rest, place)
     path = parse_path(raw, place)
-    return path if isinstance(path, str) else ".".join(path), Column(path)
+    return path_name(path), Column(path)
 
 
 def _parse_exclude(raw: object, place: str) -> frozenset[str]:

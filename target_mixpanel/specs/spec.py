@@ -1,26 +1,17 @@
 """What may a mapping say? The parsed form of one entry of `streams`."""
 
-from collections.abc import Iterator
 from datetime import tzinfo
 from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from target_mixpanel.errors import listed
-from target_mixpanel.limits import IDENTITY_EVENTS
+from target_mixpanel.specs.operations import Operation
 
 ColumnPath: TypeAlias = str | tuple[str, ...]
 """Where a value stands in a record: a name, a dotted path into objects, or the segments of a path
 one by one where a name holds dots."""
 
 TimeUnit: TypeAlias = Literal["auto", "s", "ms", "us", "ns"]
-
-
-UserOperation: TypeAlias = Literal[
-    "set", "set_once", "add", "append", "union", "remove", "unset", "delete"
-]
-
-GroupOperation: TypeAlias = Literal["set", "set_once", "union", "remove", "unset", "delete"]
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -113,12 +104,16 @@ class EventSpec(msgspec.Struct, frozen=True):
 
 
 class PropertyNames(msgspec.Struct, frozen=True):
-    """Properties of which only the names are sent, to unset them; none at all to delete."""
+    """Properties of which only the names are sent."""
 
-    names: tuple[str, ...] = ()
+    names: tuple[str, ...]
 
 
-ProfileProperties: TypeAlias = Properties | PropertyNames
+class WholeProfile(msgspec.Struct, frozen=True):
+    """No properties: an operation on all of a profile."""
+
+
+ProfileProperties: TypeAlias = Properties | PropertyNames | WholeProfile
 
 
 class UserSpec(msgspec.Struct, frozen=True):
@@ -127,7 +122,7 @@ class UserSpec(msgspec.Struct, frozen=True):
     place: str
     """As EventSpec's."""
     identity: Identity
-    operation: UserOperation
+    operation: Operation
     properties: ProfileProperties
     timezone: tzinfo
     delete_when: Column | None = None
@@ -143,7 +138,7 @@ class GroupSpec(msgspec.Struct, frozen=True):
     group_key: str
     """The event property by which events belong to the group."""
     group_id: Source
-    operation: GroupOperation
+    operation: Operation
     properties: ProfileProperties
     timezone: tzinfo
     delete_when: Column | None = None
@@ -166,37 +161,6 @@ StreamSpec: TypeAlias = EventSpec | UserSpec | GroupSpec | LookupTableSpec
 """One entry of `streams`; a stream may have several."""
 
 
-def identity_flaw(event: str, properties: Properties, *, is_original: bool) -> str | None:
-    """Return why a mapping of these properties may not name its event so, None if it may."""
-    needed = IDENTITY_EVENTS.get(event)
-    if needed is None:
-        return None
-    if not is_original:
-        return (
-            f'"{event}" is an identity event, for which a project with simplified identity merge '
-            "refuses the whole request; set identity: original if the project's merge is original"
-        )
-    sources = properties.sources if isinstance(properties, NamedProperties) else ()
-    mapped = {name for name, source in sources if source != Constant(None)}
-    missing = [name for name in needed if name not in mapped]
-    return f'"{event}" needs {listed(missing)}; map each by name in properties' if missing else None
-
-
-def has_hashed_values(spec: StreamSpec) -> bool:
-    """Say whether *spec* needs a key to hash with."""
-    return any(isinstance(source, Column) and source.is_hashed for source in _sources(spec))
-
-
-def _sources(spec: StreamSpec) -> Iterator[object]:
-    match spec:
-        case EventSpec(identity=identity):
-            yield from (spec.time, spec.event, spec.ip, *msgspec.structs.astuple(identity))
-        case UserSpec(identity=identity):
-            yield from msgspec.structs.astuple(identity)
-        case GroupSpec(group_id=group_id):
-            yield group_id
-        case LookupTableSpec():
-            pass
-    if isinstance(spec.properties, NamedProperties):
-        sources: tuple[tuple[str, Source], ...] = spec.properties.sources
-        yield from (source for _, source in sources)
+def path_name(path: ColumnPath) -> str:
+    """Return what messages call the column at *path*."""
+    return path if isinstance(path, str) else ".".join(path)

@@ -14,10 +14,11 @@ from target_mixpanel.errors import SettingsError, StreamSchemaError
 from target_mixpanel.limits import PROFILE_UPDATE_MAX_BYTES
 from target_mixpanel.mapping.profiles import ProfileUpdate
 from target_mixpanel.mapping.refusal import UnmappableError
+from target_mixpanel.pipeline.pipeline import StreamPipeline
 from target_mixpanel.pipeline.validation import update_flaw
 from target_mixpanel.sandbox.profile_store import Profiles
-from target_mixpanel.specs.spec import GroupOperation, UserOperation
-from tests.mapping.making import open_columns, profiles_of
+from target_mixpanel.specs.operations import DELETE, OPERATIONS, SET
+from tests.mapping.making import open_columns, profiles_of, stream_schema_of, written
 
 COLUMNS = {
     "id": {"type": "integer"},
@@ -34,8 +35,8 @@ USERS = {"type": "users", "distinct_id": "id", "properties": "*"}
 GROUPS = {"type": "groups", "group_key": "company", "group_id": "id", "properties": "*"}
 USER = {"id": 7, "full_name": "Ada", "email": None, "seen_at": "2026-09-01T12:00:00+02:00"}
 encode = msgspec.json.Encoder(decimal_format="number").encode
-USER_OPERATIONS = UserOperation.__args__
-GROUP_OPERATIONS = GroupOperation.__args__
+USER_OPERATIONS = tuple(OPERATIONS)
+GROUP_OPERATIONS = tuple(name for name in OPERATIONS if OPERATIONS[name].is_for_groups)
 
 
 def mapped(record, mapping=None, columns=None, **more):
@@ -62,6 +63,15 @@ def refusal_of(value, operation):
     return refused.value.flaw
 
 
+def unloadable(value):
+    """Return why a record with this value never becomes a row; some is seen only as it is sent."""
+    spec = written({**USERS, "properties": ["a"]})
+    outcome = StreamPipeline([spec], stream_schema_of(open_columns("id", "a"))).run(
+        {"id": 7, "a": value}
+    )
+    return outcome.flaw
+
+
 def complaint(mapping, columns=None, **more):
     with pytest.raises(StreamSchemaError) as error:
         profiles_of({**USERS, **mapping}, columns or COLUMNS, **more)
@@ -76,7 +86,7 @@ def test_a_user_is_set():
 
     assert mapped(USER, {"properties": properties}) == ProfileUpdate(
         "7",
-        "set",
+        SET,
         {"$distinct_id": "7", "$set": {"$name": "Ada", "Seen": "2026-09-01T10:00:00"}},
     )
 
@@ -198,7 +208,7 @@ def test_a_group_is_set():
     update = profiles_of(GROUPS, columns).map({"id": "acme", "size": 5})
 
     assert update == ProfileUpdate(
-        "acme", "set", {"$group_key": "company", "$group_id": "acme", "$set": {"size": 5}}
+        "acme", SET, {"$group_key": "company", "$group_id": "acme", "$set": {"size": 5}}
     )
 
 
@@ -333,7 +343,7 @@ def test_an_unset_sends_names_only():
     mapping = {"operation": "unset", "properties": ["$email", "Old Plan"]}
 
     assert mapped(USER, mapping) == ProfileUpdate(
-        "7", "unset", {"$distinct_id": "7", "$unset": ["$email", "Old Plan"]}
+        "7", OPERATIONS["unset"], {"$distinct_id": "7", "$unset": ["$email", "Old Plan"]}
     )
 
 
@@ -344,7 +354,7 @@ def test_an_unset_sends_names_only():
 def test_a_delete_sends_no_properties(mapping, names):
     plan = profiles_of({**mapping, "operation": "delete", "properties": None}, COLUMNS)
 
-    assert plan.map(USER) == ProfileUpdate("7", "delete", {**names, "$delete": None})
+    assert plan.map(USER) == ProfileUpdate("7", DELETE, {**names, "$delete": None})
 
 
 @pytest.mark.parametrize("operation", ["set", "set_once", "add", "append", "union", "remove"])
@@ -394,7 +404,7 @@ def test_a_record_may_delete(mapping, value, is_deleted):
     plan = profiles_of({**mapping, "delete_when": "gone"}, open_columns("id", "gone", "a"))
     update = plan.map({"id": 7, "gone": value, "a": 1})
 
-    assert ("delete" if is_deleted else "set") == update.operation
+    assert (DELETE if is_deleted else SET) == update.operation
     assert is_deleted == ("$delete" in update.update)
     assert is_deleted != ("$set" in update.update)
 
@@ -410,14 +420,14 @@ def test_a_list_deletes_nothing(value):
 def test_a_record_deletes_though_it_says_nothing_else():
     mapping = {"delete_when": "deleted_at", "properties": ["email"]}
 
-    assert mapped({"id": 7, "deleted_at": "2026-09-01"}, mapping).operation == "delete"
+    assert mapped({"id": 7, "deleted_at": "2026-09-01"}, mapping).operation == DELETE
 
 
 def test_a_delete_may_be_of_some_records():
     """With delete_when, the others say nothing."""
     mapping = {"operation": "delete", "properties": None, "delete_when": "is_deleted"}
 
-    assert mapped({"id": 7, "is_deleted": True}, mapping).operation == "delete"
+    assert mapped({"id": 7, "is_deleted": True}, mapping).operation == DELETE
     assert mapped({"id": 7, "is_deleted": False}, mapping) is None
 
 
@@ -443,11 +453,8 @@ def test_a_long_text_is_mixpanels_to_cut():
 
 
 @pytest.mark.parametrize("value", ["\ud800", ["\ud800"]])
-def test_half_a_character_in_a_list_is_refused(value):
-    if isinstance(value, list):
-        assert refusal_of(value, "set").reason == "lone_surrogate"
-    else:
-        assert one(value, "set") == value  # seen when it is encoded
+def test_half_a_character_is_refused(value):
+    assert unloadable(value).reason == "lone_surrogate"
 
 
 def test_what_nests_too_deeply_is_refused():
@@ -455,7 +462,7 @@ def test_what_nests_too_deeply_is_refused():
     for _ in range(100_000):
         deep = [deep]
 
-    assert refusal_of(deep, "set").reason == "too_deep"
+    assert unloadable(deep).reason == "too_deep"
 
 
 @pytest.mark.parametrize(("over", "is_taken"), [(0, True), (1, False)])
@@ -589,14 +596,16 @@ def test_a_record_becomes_an_update_or_is_refused(kind, more, record):
     except UnmappableError as error:
         assert error.flaw.reason.isidentifier()  # noqa: PT017 (some are updates)
         return
+    except UnicodeEncodeError:
+        return  # the pipeline refuses it
     if update is None:
         return
     operations = [key for key in update.update if key.removeprefix("$") in USER_OPERATIONS]
 
-    assert operations == [f"${update.operation}"]
+    assert operations == [update.operation.key]
     assert "$token" not in update.update
     operand = update.update[operations[0]]
-    assert operand or update.operation == "delete"
+    assert operand or update.operation == DELETE
     assert not (isinstance(operand, dict) and {"$token", "token", "$email"} & operand.keys())
     assert update.profile_id == update.update.get("$distinct_id", update.update.get("$group_id"))
     try:

@@ -11,8 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from target_mixpanel.mapping.refusal import UnmappableError
-from target_mixpanel.mapping.values import converter, hasher
-from target_mixpanel.pipeline.pipeline import _encode
+from target_mixpanel.mapping.values import converter, encode, hasher
 from tests.mapping.making import decode
 
 TIME = {"type": ["null", "string"], "format": "date-time"}
@@ -96,7 +95,7 @@ def same(sent, value):
 )
 def test_a_number_keeps_its_value(value, column, expected):
     """Fault 55: as a number where a double holds it, else as its text."""
-    assert expected == _encode(converted(value, column)).decode().replace("e+", "e")
+    assert expected == encode(converted(value, column)).decode().replace("e+", "e")
 
 
 @pytest.mark.parametrize("value", [Decimal("NaN"), Decimal("-Infinity"), math.nan, math.inf])
@@ -219,7 +218,7 @@ def test_what_is_nested_is_converted_too():
 @example(-0.0, True)
 def test_whatever_is_sent_reads_as_what_it_was(value, is_schema_enforced):
     try:
-        body = _encode(converted(value, is_schema_enforced=is_schema_enforced))
+        body = encode(converted(value, is_schema_enforced=is_schema_enforced))
     except UnmappableError as refusal:
         assert refusal.flaw.stage in {"map", "limit"}  # noqa: PT017 (most are sent)
     else:
@@ -236,9 +235,9 @@ def test_any_text_passes_any_column(text, column):
 @given(NUMBERS)
 def test_a_number_from_the_reader_reads_as_what_it_was(value):
     """Through the reader's own decoder: every number but an integer is a Decimal there."""
-    read = decode(_encode(value))
+    read = decode(encode(value))
 
-    assert same(msgspec.json.decode(_encode(converted(read))), read)
+    assert same(msgspec.json.decode(encode(converted(read))), read)
 
 
 # Hashes

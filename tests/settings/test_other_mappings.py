@@ -15,6 +15,7 @@ from target_mixpanel.specs import (
     USER_KEYS,
     parse_streams,
 )
+from target_mixpanel.specs.operations import OPERATIONS
 from target_mixpanel.specs.spec import (
     AllColumns,
     Column,
@@ -27,6 +28,7 @@ from target_mixpanel.specs.spec import (
     PropertyNames,
     SimplifiedId,
     UserSpec,
+    WholeProfile,
 )
 
 USERS = {"type": "users", "distinct_id": "id", "properties": "*"}
@@ -78,7 +80,7 @@ def test_the_designs_users():
     assert spec == UserSpec(
         place="streams.s",
         identity=DistinctId(Column("id")),
-        operation="set",
+        operation=OPERATIONS["set"],
         properties=NamedProperties((("$name", Column("full_name")), ("$email", Column("email")))),
         timezone=UTC,
         delete_when=None,
@@ -104,7 +106,7 @@ def test_users_with_everything():
     assert spec == UserSpec(
         place="streams.s",
         identity=SimplifiedId(Column("u", is_hashed=True), Column("d")),
-        operation="set_once",
+        operation=OPERATIONS["set_once"],
         properties=AllColumns(frozenset({"password"})),
         timezone=ZoneInfo("Europe/Berlin"),
         delete_when=Column(("row", "deleted_at")),
@@ -117,7 +119,7 @@ def test_the_designs_groups():
         place="streams.s",
         group_key="company",
         group_id=Column("id"),
-        operation="union",
+        operation=OPERATIONS["union"],
         properties=AllColumns(),
         timezone=UTC,
         delete_when=None,
@@ -136,7 +138,7 @@ def test_the_designs_lookup_table():
 
 @pytest.mark.parametrize("mapping", [USERS, GROUPS])
 def test_the_operation_is_set_if_nothing_is_said(mapping):
-    assert spec_of(mapping, operation=None).operation == "set"
+    assert spec_of(mapping, operation=None).operation == OPERATIONS["set"]
 
 
 @pytest.mark.parametrize("mapping", [USERS, GROUPS])
@@ -148,7 +150,7 @@ def test_an_unset_names_properties_of_mixpanel(mapping):
 
 @pytest.mark.parametrize("mapping", [USERS, GROUPS])
 def test_a_delete_needs_no_properties(mapping):
-    assert spec_of(mapping, operation="delete", properties=None).properties == PropertyNames()
+    assert spec_of(mapping, operation="delete", properties=None).properties == WholeProfile()
 
 
 def test_a_stream_may_be_events_and_profiles_at_once():

@@ -458,7 +458,7 @@ def test_a_window_is_exact_to_the_millisecond(moment):
 USERS = {"type": "users", "distinct_id": "id", "properties": "*"}
 GROUPS = {"type": "groups", "group_key": "company", "group_id": "id", "properties": "*"}
 TABLE = {"type": "lookup_table", "lookup_table_id": "t-1", "key": "sku", "properties": ["name"]}
-ACCOUNT = {
+SERVICE_ACCOUNT = {
     "project_token": None,
     "project_id": "42",
     "service_account_username": "loader.1.mp-service-account",
@@ -468,11 +468,11 @@ ACCOUNT = {
 
 @pytest.mark.parametrize("mapping", [USERS, GROUPS, [STREAMS["orders"], USERS]])
 def test_profiles_need_the_projects_token(mapping):
-    assert message(streams={"rows": mapping}, **ACCOUNT) == (
+    assert message(streams={"rows": mapping}, **SERVICE_ACCOUNT) == (
         "project_token: is missing; set it: user and group profiles need it, even beside a "
         "service account"
     )
-    assert parsed(streams={"rows": mapping}, **{**ACCOUNT, "project_token": "token"})
+    assert parsed(streams={"rows": mapping}, **{**SERVICE_ACCOUNT, "project_token": "token"})
 
 
 @pytest.mark.parametrize("mapping", [TABLE, [STREAMS["orders"], TABLE]])
@@ -483,7 +483,7 @@ def test_a_lookup_table_needs_a_service_account(mapping):
         f"service_account_username: is missing, and {place} is a lookup table; set it, "
         "service_account_secret and project_id: a project_token cannot replace one"
     )
-    assert parsed(streams={"rows": mapping}, **ACCOUNT)
+    assert parsed(streams={"rows": mapping}, **SERVICE_ACCOUNT)
 
 
 @pytest.mark.parametrize(
@@ -497,7 +497,7 @@ def test_a_lookup_table_needs_a_service_account(mapping):
 def test_two_mappings_cannot_fill_one_lookup_table(streams, places):
     second, first = places
 
-    assert message(streams=streams, **ACCOUNT) == (
+    assert message(streams=streams, **SERVICE_ACCOUNT) == (
         f"{second}.lookup_table_id: is that of {first}, too, and each would replace the other's "
         "rows; map one stream to it"
     )

@@ -1,0 +1,90 @@
+"""Which columns does a mapping read, and what for?"""
+
+from collections.abc import Iterator
+
+from target_mixpanel.specs.spec import (
+    Column,
+    DistinctId,
+    EventSpec,
+    GroupSpec,
+    Identity,
+    KeyColumns,
+    KeyProperties,
+    LookupTableSpec,
+    NamedProperties,
+    SimplifiedId,
+    Source,
+    StreamName,
+    StreamSpec,
+    UserSpec,
+    VerbatimInsertId,
+)
+
+
+def all_sources(spec: StreamSpec) -> Iterator[Source]:
+    """
+    Yield every source that *spec* names: its own, those of its $insert_id, those of its properties.
+
+    What `"*"` takes, and the stream's key, only the stream's schema tells.
+    """
+    yield from own_sources(spec)
+    if isinstance(spec, EventSpec):
+        yield from _insert_id_sources(spec)
+    if isinstance(spec.properties, NamedProperties):
+        for _, source in spec.properties.sources:
+            yield source
+
+
+def own_sources(spec: StreamSpec) -> tuple[Source, ...]:
+    """
+    Return the sources by which *spec* says who, when and which, and so what `"*"` leaves out.
+
+    They have their own place in what is sent; not so the columns of an $insert_id, which are hashed
+    for it, and so are properties as well.
+    """
+    match spec:
+        case EventSpec():
+            event = () if isinstance(spec.event, StreamName) else (spec.event,)
+            return (spec.time, *event, *id_sources(spec), *_given(spec.ip))
+        case UserSpec():
+            return (*id_sources(spec), *_given(spec.delete_when), *_given(spec.ip))
+        case GroupSpec():
+            return (*id_sources(spec), *_given(spec.delete_when))
+        case LookupTableSpec():
+            return (Column(spec.key),)
+
+
+def id_sources(spec: EventSpec | UserSpec | GroupSpec) -> tuple[Source, ...]:
+    """Return the sources by which *spec* says who did it, or whose profile it is."""
+    match spec:
+        case EventSpec(identity=identity) | UserSpec(identity=identity):
+            return _identity_sources(identity)
+        case GroupSpec(group_id=group_id):
+            return (group_id,)
+
+
+def _identity_sources(identity: Identity) -> tuple[Source, ...]:
+    match identity:
+        case DistinctId(source=source):
+            return (source,)
+        case SimplifiedId(user=user, device=device):
+            return (*_given(user), *_given(device))
+
+
+def _insert_id_sources(spec: EventSpec) -> tuple[Source, ...]:
+    match spec.insert_id:
+        case KeyProperties():
+            return ()
+        case KeyColumns(paths=paths):
+            return tuple(Column(path) for path in paths)
+        case VerbatimInsertId(path=path):
+            return (Column(path),)
+
+
+def _given(source: Source | None) -> tuple[Source, ...]:
+    return () if source is None else (source,)
+
+
+def has_hashed_values(spec: StreamSpec) -> bool:
+    """Say whether *spec* needs a key to hash with."""
+    return any(isinstance(source, Column) and source.is_hashed for source in all_sources(spec))
