@@ -15,31 +15,26 @@ import msgspec
 from target_mixpanel.credentials import spellings
 from target_mixpanel.delivery.batches import Batch, SizeLimit
 from target_mixpanel.delivery.courier import Reports
-from target_mixpanel.delivery.gate import Gate
 from target_mixpanel.delivery.outbox import Outbox
-from target_mixpanel.delivery.repeats import RetryPolicy
-from target_mixpanel.delivery.senders import OpenTransport, Senders
+from target_mixpanel.delivery.senders import OpenTransport
 from target_mixpanel.delivery.server_clock import ServerClock
 from target_mixpanel.engine.checkpoints import CheckpointLedger
 from target_mixpanel.engine.dead_letters.folder import DeadLetters
 from target_mixpanel.engine.destinations import Destinations
+from target_mixpanel.engine.ending import Ending
 from target_mixpanel.engine.record_loader import RecordLoader
 from target_mixpanel.engine.rejections import Rejections
 from target_mixpanel.engine.report import (
-    RunOutcome,
-    check_report,
     run_report,
-    summary_block,
-    write_report,
 )
 from target_mixpanel.engine.segment import SchemaMessage, SegmentCompiler
+from target_mixpanel.engine.sending import senders_of
 from target_mixpanel.engine.settlement import Settlement
 from target_mixpanel.engine.stream import Parts, Stream
 from target_mixpanel.engine.summary import Summary
 from target_mixpanel.engine.ticker import Ticker
 from target_mixpanel.errors import (
     StreamSchemaError,
-    TargetMixpanelError,
     UnfinishedRunError,
     printable,
 )
@@ -125,7 +120,8 @@ class Engine:
         self._streams: dict[str, Stream] = {}
         self._outbox: Outbox | None = None
         self._resources = ExitStack()
-        self._has_begun = self._is_open = self._is_finished = self._is_reported = False
+        self.ending = Ending(self.summary, self.stop, self.secrets, settings.report_file)
+        self._is_open = self._is_finished = False
 
     # Records
 
@@ -191,7 +187,7 @@ class Engine:
             self.summary.check_rates(self.settings.max_rejection_rate)
             self._rejections.check_dry_run(self.summary.streams())
             self._is_finished = True
-            return run_report(self.summary, self._outcome(None))
+            return run_report(self.summary, self.ending.outcome(None))
 
     def _send_rest(self) -> None:
         for stream in self._streams.values():
@@ -262,49 +258,28 @@ class Engine:
 
     def __enter__(self) -> Self:
         settings = self.settings
-        if settings.report_file is not None:
-            check_report(settings.report_file)
+        self.ending.check()
         self._resources.callback(self.stop.close)
         self._resources.callback(self._destinations.close)
         if not settings.dry_run:
             if settings.dead_letter_folder is not None:
                 letters = DeadLetters(settings.dead_letter_folder, _run_id())
                 self._rejections.letters = self._resources.enter_context(letters)
-            senders = settings.max_parallel_requests
-            outbox = Outbox(self._senders().courier, self.stop, senders=senders)
-            self._outbox = self._resources.enter_context(outbox)
-        if self._ticks_by_itself:
-            self._resources.enter_context(Ticker(self.tick, self._turn, self.stop.fail))
-        self._has_begun = self._is_open = True
-        return self
-
-    def _senders(self) -> Senders:
-        settings = self.settings
-        return Senders(
-            self._open_transport,
-            url=settings.url,
-            timeout_s=settings.request_timeout_seconds,
-            secrets=Secrets(spellings(settings.private_texts(), settings.credentials)),
-            gate=Gate(
-                settings.max_parallel_requests,
-                self.stop,
-                max_events_per_second=settings.max_events_per_second,
-            ),
-            stop=self.stop,
-            reports=Reports(
+            reports = Reports(
                 self._settlement.settle,
                 self._settlement.reject,
                 self._settlement.count_request,
                 self._server_clock.observe,
-            ),
-            retry=RetryPolicy(
-                initial_s=settings.retry_initial_seconds,
-                max_s=settings.retry_max_seconds,
-                jitter_s=settings.retry_jitter_seconds,
-                max_elapsed_s=settings.retry_max_elapsed_seconds,
-            ),
-            size_limit=self._size_limit,
-        )
+            )
+            senders = senders_of(
+                settings, self._open_transport, self.stop, reports, self._size_limit
+            )
+            outbox = Outbox(senders.courier, self.stop, senders=settings.max_parallel_requests)
+            self._outbox = self._resources.enter_context(outbox)
+        if self._ticks_by_itself:
+            self._resources.enter_context(Ticker(self.tick, self._turn, self.stop.fail))
+        self._is_open = self.ending.is_due = True
+        return self
 
     def __exit__(
         self,
@@ -323,41 +298,9 @@ class Engine:
             self.stop.fail(failure)  # first, so that nothing waits any longer
         self._is_open = False
         self._resources.__exit__(type(failure) if failure else None, failure, trace)
-        self.report(None if failure is None else self._problem(failure))
+        self.ending.report(None if failure is None else self.ending.problem(failure))
         if unfinished is not None:
             raise unfinished
-
-    # The report
-
-    def report(self, problem: str | None) -> None:
-        """
-        Say how the run ended, in the log and in `report_path`; a second time only what is wrong.
-
-        Args:
-            problem: What ended it; None: nothing did.
-
-        Raises:
-            SettingsError: The file cannot be written.
-        """
-        is_due = self._has_begun and not self._is_reported
-        self._is_reported = True
-        outcome = self._outcome(problem)
-        if is_due:
-            logger.info(summary_block(self.summary, outcome))
-        if problem is not None:
-            logger.error(problem)
-        if is_due and self.settings.report_file is not None:
-            write_report(run_report(self.summary, outcome, problem), self.settings.report_file)
-
-    def _outcome(self, problem: str | None) -> RunOutcome:
-        if problem is not None:
-            return "failed"
-        return "stopped" if self.stop.is_requested else "complete"
-
-    def _problem(self, error: BaseException) -> str:
-        if isinstance(error, TargetMixpanelError):
-            return self.secrets.hide(str(error))
-        return f"ended by {type(error).__name__}"  # its words could be a record's
 
 
 def _ignore(state: bytes) -> None:

@@ -49,7 +49,7 @@ def run(engine: Engine, load: Callable[[], None]) -> int:
         problem = _internal_error(error)
         # Where, but not what: an exception's own words may be a record's.
         logger.debug("".join(traceback.format_tb(error.__traceback__)))
-    engine.report(None if problem is None else engine.secrets.hide(problem))
+    engine.ending.report(None if problem is None else engine.secrets.hide(problem))
     if problem is not None:
         return 1
     number = engine.stop.signal_number

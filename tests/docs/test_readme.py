@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import msgspec
@@ -148,21 +147,17 @@ def test_a_table_without_a_state_after_it_is_refused(tmp_path: Path):
     assert re.search(r"`(streams\.products: the tap wrote .*?) …`", README)[1] in text
 
 
-def test_the_layers_shown_are_those_that_are_checked():
-    """Every arrow of the sketch goes down the layers that import-linter holds."""
-    contracts = tomllib.loads((REPO / "pyproject.toml").read_text())["tool"]["importlinter"]
-    (layers,) = (
-        contract["layers"] for contract in contracts["contracts"] if contract["type"] == "layers"
-    )
-    level = {
-        name.strip("()"): index
-        for index, layer in enumerate(layers)
-        for name in re.split(r" [|:] ", layer)
-    }
-    (sketch,) = (block for block in blocks("text") if block.startswith("singer →"))
-    shown = [
-        {level[name] for name in part.split(" | ")} for part in re.split(r"\s+→ ", sketch.strip())
-    ]
+def test_the_python_example_runs_as_it_stands(tmp_path: Path):
+    (program,) = blocks("python")
+    with Sandbox() as sandbox:
+        done = subprocess.run(
+            [sys.executable, "-c", program.replace("http://127.0.0.1:8080", sandbox.url)],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        amounts = [row["properties"]["amount"] for row in sandbox.report()]
 
-    assert all(len(levels) == 1 for levels in shown)
-    assert sorted(set().union(*shown)) == [level for levels in shown for level in levels]
+    assert done.stdout in blocks("text")
+    assert sorted(amounts) == [5, 9.9]

@@ -1,0 +1,73 @@
+"""How did the run end, and who is told?"""
+
+import logging
+from pathlib import Path
+
+from target_mixpanel.engine.report import (
+    RunOutcome,
+    check_report,
+    run_report,
+    summary_block,
+    write_report,
+)
+from target_mixpanel.engine.summary import Summary
+from target_mixpanel.errors import TargetMixpanelError
+from target_mixpanel.redaction import Secrets
+from target_mixpanel.stop import Stop
+
+logger = logging.getLogger("target-mixpanel")
+
+
+class Ending:
+    """The end of one run: its summary in the log, and its report in a file, once."""
+
+    def __init__(
+        self, summary: Summary, stop: Stop, secrets: Secrets, report_file: Path | None
+    ) -> None:
+        self.is_due = False
+        """Whether there is a run to report of: one that began, and was not reported of yet."""
+        self._summary = summary
+        self._stop = stop
+        self._secrets = secrets
+        self._report_file = report_file
+
+    def check(self) -> None:
+        """
+        See before the run that its report can be written.
+
+        Raises:
+            SettingsError: It cannot.
+        """
+        if self._report_file is not None:
+            check_report(self._report_file)
+
+    def report(self, problem: str | None) -> None:
+        """
+        Say how the run ended, in the log and in `report_path`; a second time only what is wrong.
+
+        Args:
+            problem: What ended it; None: nothing did.
+
+        Raises:
+            SettingsError: The file cannot be written.
+        """
+        is_due, self.is_due = self.is_due, False
+        outcome = self.outcome(problem)
+        if is_due:
+            logger.info(summary_block(self._summary, outcome))
+        if problem is not None:
+            logger.error(problem)
+        if is_due and self._report_file is not None:
+            write_report(run_report(self._summary, outcome, problem), self._report_file)
+
+    def outcome(self, problem: str | None) -> RunOutcome:
+        """Return how a run ended that *problem* ended, or nothing did."""
+        if problem is not None:
+            return "failed"
+        return "stopped" if self._stop.is_requested else "complete"
+
+    def problem(self, error: BaseException) -> str:
+        """Name *error* for a log: ours in its words; others, which may hold a record, by kind."""
+        if isinstance(error, TargetMixpanelError):
+            return self._secrets.hide(str(error))
+        return f"ended by {type(error).__name__}"
