@@ -10,8 +10,6 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Final, Self
 
-import msgspec
-
 from target_mixpanel.credentials import spellings
 from target_mixpanel.delivery.batches import Batch, SizeLimit
 from target_mixpanel.delivery.courier import Reports
@@ -27,7 +25,7 @@ from target_mixpanel.engine.rejections import Rejections
 from target_mixpanel.engine.report import (
     run_report,
 )
-from target_mixpanel.engine.segment import SchemaMessage, SegmentCompiler
+from target_mixpanel.engine.segment import SchemaMessage, SegmentCompiler, with_line
 from target_mixpanel.engine.sending import senders_of
 from target_mixpanel.engine.settlement import Settlement
 from target_mixpanel.engine.stream import Parts, Stream
@@ -139,7 +137,8 @@ class Engine:
         """
         with self._turn:
             self._check_open()
-            stream = self.open_stream(_schema_message(name, schema, tuple(key)))
+            message = SchemaMessage(name, schema, tuple(key), is_from_singer=False)
+            stream = self.open_stream(message)
         return RecordLoader(stream, self._turn, self._check_open)
 
     def open_stream(self, message: SchemaMessage) -> Stream:
@@ -151,6 +150,8 @@ class Engine:
         Raises:
             StreamSchemaError: The stream has no mapping, or mapping and schema do not fit.
         """
+        if not message.line:
+            message = with_line(message)
         opened = self._streams.get(message.stream)
         if opened is not None:
             opened.use_schema(message)
@@ -305,17 +306,6 @@ class Engine:
 
 def _ignore(state: bytes) -> None:
     """Nothing was sent, so nothing is safe."""
-
-
-def _schema_message(stream: str, schema: JsonObject, key: tuple[str, ...]) -> SchemaMessage:
-    message = {"type": "SCHEMA", "stream": stream, "schema": schema, "key_properties": key}
-    try:
-        line = msgspec.json.encode(message)
-    except (TypeError, ValueError, RecursionError):
-        raise StreamSchemaError(
-            f"SCHEMA of {printable(stream)}: is no JSON; give engine.stream() a JSON Schema",
-        ) from None
-    return SchemaMessage(stream, schema, key, line, is_from_singer=False)
 
 
 def _run_id() -> str:

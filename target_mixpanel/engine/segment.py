@@ -36,10 +36,32 @@ class SchemaMessage(msgspec.Struct, frozen=True):
     stream: str
     schema: JsonObject
     key_properties: tuple[str, ...]
-    line: bytes
-    """As a Singer SCHEMA message; of two alike the second changes nothing."""
+    line: bytes = b""
+    """As a Singer SCHEMA message; of two alike the second changes nothing. Empty: to be made."""
     is_from_singer: bool = True
     """Whether records that come as bytes are RECORD messages, not the columns alone."""
+
+
+def with_line(message: SchemaMessage) -> SchemaMessage:
+    """
+    Return *message* with the Singer message that says the same.
+
+    Raises:
+        StreamSchemaError: Its schema is no JSON.
+    """
+    said = {
+        "type": "SCHEMA",
+        "stream": message.stream,
+        "schema": message.schema,
+        "key_properties": message.key_properties,
+    }
+    try:
+        line = msgspec.json.encode(said)
+    except (TypeError, ValueError, RecursionError):
+        raise StreamSchemaError(
+            f"SCHEMA of {printable(message.stream)}: is no JSON; give a JSON Schema",
+        ) from None
+    return msgspec.structs.replace(message, line=line)
 
 
 class Segment(msgspec.Struct, eq=False):

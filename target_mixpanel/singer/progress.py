@@ -4,7 +4,6 @@ import logging
 import sys
 import time
 from contextlib import AbstractContextManager, nullcontext
-from types import TracebackType
 from typing import Final, Protocol, Self, TextIO
 
 from target_mixpanel.engine.summary import Summary
@@ -81,12 +80,7 @@ class RichProgress:
         _move_log_handlers(self._stderr, sys.stderr)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         _move_log_handlers(sys.stderr, self._stderr)
         self._live.stop()
 

@@ -303,6 +303,16 @@ class TestFaultsOfCallers:
         assert report["streams"]["orders"]["filtered"] == 0
         assert len(sandbox.raw()) == 1
 
+    def test_nor_does_a_second_one_pass_for_the_first(self, engine, sandbox):
+        wider = {"properties": {**SCHEMA["properties"], "more": {"type": "string"}}}
+        with engine() as run:
+            for schema in (SCHEMA, wider):
+                stream = run.open_stream(SchemaMessage("orders", schema, ("id",), b""))
+                stream.load({**records(1)[0], "more": "x"}, b"")
+            run.finish()
+
+        assert [row["properties"].get("more") for row in sandbox.raw()].count("x") == 1
+
     def test_a_record_without_its_line_is_in_its_dead_letter(self, config, tmp_path):
         """As the SDK calls a sink."""
         folder = tmp_path / "rejected"
