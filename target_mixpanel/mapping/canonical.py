@@ -1,4 +1,4 @@
-"""How is a JSON value spelled, so that equal values are spelled alike and others never?"""
+"""How is a value spelled as JSON, a text or an id, so that equal values alone are spelled alike?"""
 
 from datetime import date
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
@@ -17,6 +17,9 @@ _MAX_WHOLE_DIGITS: Final = 4_300
 may mean megabytes of digits."""
 
 _MAX_PLAIN_DIGITS: Final = 300
+"""Before or behind the point, about as far as doubles reach; beyond, an exponent stays."""
+
+_TOO_LONG: Final = f"has more than {DISTINCT_ID_MAX_CHARS} characters"
 
 encode: Final = msgspec.json.Encoder(order="deterministic", decimal_format="number").encode
 """Spell what `canonical` returned, as UTF-8 JSON."""
@@ -60,13 +63,6 @@ def scalar_text(value: Any) -> str | None:
     return value.isoformat() if isinstance(value, date) else None
 
 
-def _normal(value: Decimal | float) -> Decimal:
-    number = Decimal(repr(value)) if isinstance(value, float) else value
-    if not number.is_finite():
-        refuse("not_a_number", detail="is NaN or infinite")
-    return _EXACT.normalize(number) if number else Decimal(0)
-
-
 def id_text(value: Any, field: str) -> str:
     """
     Return *value* as the text of a distinct_id; numbers are texts to Mixpanel.
@@ -80,7 +76,7 @@ def id_text(value: Any, field: str) -> str:
     elif type(value) is Decimal or type(value) is float:
         text = number_text(value)
         if "E" in text:
-            refuse("invalid_distinct_id", field, "has more than 255 characters", stage="limit")
+            refuse("invalid_distinct_id", field, _TOO_LONG, stage="limit")
     elif value is None:
         refuse("missing_distinct_id", field, "is null or missing, and the mapping has no default")
     else:
@@ -88,5 +84,12 @@ def id_text(value: Any, field: str) -> str:
     if text.lower() in RESERVED_IDS:
         refuse("invalid_distinct_id", field, "is an id that Mixpanel refuses", stage="limit")
     if len(text) > DISTINCT_ID_MAX_CHARS:
-        refuse("invalid_distinct_id", field, "has more than 255 characters", stage="limit")
+        refuse("invalid_distinct_id", field, _TOO_LONG, stage="limit")
     return text
+
+
+def _normal(value: Decimal | float) -> Decimal:
+    number = Decimal(repr(value)) if isinstance(value, float) else value
+    if not number.is_finite():
+        refuse("not_a_number", detail="is NaN or infinite")
+    return _EXACT.normalize(number) if number else Decimal(0)

@@ -1,4 +1,4 @@
-"""Who did it, and how is a repeat known as such: distinct_id and $insert_id."""
+"""How is a repeat known as such: which $insert_id does a record's event get?"""
 
 import re
 from collections.abc import Callable, Sequence
@@ -24,8 +24,13 @@ RECIPE_VERSION: Final = 1
 recipe below without a new number, nor the number without a release that says so."""
 
 _DIGEST_BYTES: Final = 16
+"""32 hex digits: within INSERT_ID_MAX_CHARS, and no two events share them by chance."""
+
 _VERBATIM: Final = re.compile(rf"[A-Za-z0-9-]{{1,{INSERT_ID_MAX_CHARS}}}")
+
 _FINER_THAN_MICROSECONDS: Final = re.compile(r"[.,]\d{6}(\d*[1-9])")
+"""What Python's datetime, which ends at microseconds, would lose of a text."""
+
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
@@ -74,7 +79,8 @@ def _verbatim(column: ResolvedColumn, slots: Slots) -> InsertIdReader:
             refuse(
                 "invalid_insert_id",
                 column.name,
-                "is not 1 to 36 of A-Z, a-z, 0-9 and -; write the column as a list to hash it",
+                f"is not 1 to {INSERT_ID_MAX_CHARS} of A-Z, a-z, 0-9 and -; write the column as a "
+                "list to hash it",
                 stage="limit",
             )
         return text

@@ -24,11 +24,20 @@ _UNITS_PER_SECOND: Final[dict[TimeUnit, int]] = {
 }
 
 _NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
-_COMPACT_DATE_DIGITS: Final = 8
+
+_COMPACT_DATE_DIGITS: Final = len("20261001")
+"""A text of so many digits is a date; one of more is an epoch number, which Python would take for a
+compact date, any character, and a time."""
+
 _LONGEST_NUMBER_CHARS: Final = 40
+"""Of a time: nanoseconds since the epoch have 19 digits."""
+
 _LONGEST_EXPONENT: Final = 30
+"""As above, of a number that is no text: 1e999999 would take a million digits."""
+
 _FLOOR: Final = Context(prec=2 * _LONGEST_NUMBER_CHARS, rounding=ROUND_FLOOR)
 """Decimal arithmetic that never rounds an instant up into the next millisecond."""
+
 _MIDNIGHT_24: Final = re.compile(r"(.+[T ])24(?::?00(?::?00(?:[.,]0+)?)?)?(Z|[+-]\d\d:?\d\d)?")
 _LEAP_SECOND: Final = re.compile(r"(.+[T ]\d\d:?\d\d:?)60([.,]\d+)?(Z|[+-]\d\d:?\d\d)?")
 
@@ -94,8 +103,7 @@ def instant(moment: datetime, timezone: tzinfo) -> timedelta:
 
 def parse_iso(text: str) -> datetime | None:
     """Read an ISO 8601 date or date-time, `24:00` and `:60` included; None if it is none."""
-    # An epoch number, which Python would take for a compact date, any character, and a time.
-    if text[:9].isdecimal() and len(text) != _COMPACT_DATE_DIGITS:
+    if text[: _COMPACT_DATE_DIGITS + 1].isdecimal() and len(text) != _COMPACT_DATE_DIGITS:
         return None
     try:
         return datetime.fromisoformat(text)

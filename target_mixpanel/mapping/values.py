@@ -106,7 +106,7 @@ def hasher(key: bytes) -> Converter:
 def _time_converter(timezone: tzinfo) -> Converter:
     def convert(text: str) -> str:
         if text[16:17] == ":" and text[10] == "T" and text[7] == "-":
-            # The common spelling of UTC holds its own answer.
+            # The common spelling of UTC, 2026-10-01T12:00:00Z, holds its own answer.
             try:
                 if fromisoformat(text).tzinfo is UTC:
                     return text[:_SECONDS_CHARS]
