@@ -21,12 +21,12 @@ _MAX_PLAIN_DIGITS: Final = 300
 
 _TOO_LONG: Final = f"has more than {DISTINCT_ID_MAX_CHARS} characters"
 
-encode: Final = msgspec.json.Encoder(order="deterministic", decimal_format="number").encode
+canonical_json: Final = msgspec.json.Encoder(order="deterministic", decimal_format="number").encode
 """Spell what `canonical` returned, as UTF-8 JSON."""
 
 
 def canonical(value: Any) -> Any:
-    """Return *value* such that `encode` spells equal JSON values, nested ones too, alike."""
+    """Return *value* such that `canonical_json` spells equal values, nested ones too, alike."""
     if isinstance(value, dict):
         return {name: canonical(item) for name, item in value.items()}
     if isinstance(value, list):
@@ -39,15 +39,9 @@ def canonical(value: Any) -> Any:
     return value
 
 
-def number_text(value: Decimal | float) -> str:
-    """Return a number's one plain spelling: 1.50 and 1.5 are the same."""
-    normal = _normal(value)
-    return format(normal, "f") if abs(normal.adjusted()) < _MAX_PLAIN_DIGITS else str(normal)
-
-
 def plain_text(value: Any) -> str:
     """Return the text that *value* is or, for what is no text, its one spelling as JSON."""
-    return value if isinstance(value, str) else encode(canonical(value)).decode()
+    return value if isinstance(value, str) else canonical_json(canonical(value)).decode()
 
 
 def scalar_text(value: Any) -> str | None:
@@ -59,7 +53,7 @@ def scalar_text(value: Any) -> str | None:
     if type(value) is int:
         return str(value)
     if type(value) is Decimal or type(value) is float:
-        return number_text(value)
+        return _number_text(value)
     return value.isoformat() if isinstance(value, date) else None
 
 
@@ -74,7 +68,7 @@ def id_text(value: Any, field: str) -> str:
     elif type(value) is int:
         text = str(value)
     elif type(value) is Decimal or type(value) is float:
-        text = number_text(value)
+        text = _number_text(value)
         if "E" in text:
             refuse("invalid_distinct_id", field, _TOO_LONG, stage="limit")
     elif value is None:
@@ -86,6 +80,12 @@ def id_text(value: Any, field: str) -> str:
     if len(text) > DISTINCT_ID_MAX_CHARS:
         refuse("invalid_distinct_id", field, _TOO_LONG, stage="limit")
     return text
+
+
+def _number_text(value: Decimal | float) -> str:
+    """Return a number's one plain spelling: 1.50 and 1.5 are the same."""
+    normal = _normal(value)
+    return format(normal, "f") if abs(normal.adjusted()) < _MAX_PLAIN_DIGITS else str(normal)
 
 
 def _normal(value: Decimal | float) -> Decimal:

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 
 from target_mixpanel.errors import StreamSchemaError
 from target_mixpanel.limits import INSERT_ID_MAX_CHARS, RESERVED_IDS
-from target_mixpanel.mapping.canonical import canonical, encode
+from target_mixpanel.mapping.canonical import canonical, canonical_json
 from target_mixpanel.mapping.json_schema import string_format
 from target_mixpanel.mapping.paths import WHOLE_RECORD, ResolvedColumn, Slots, Values, resolve
 from target_mixpanel.mapping.refusal import refuse
@@ -116,7 +116,7 @@ def _hashed(
             else:
                 keys.append(_canonical_key(value, name, timezone))
         hashed = recipe.begun(event).copy()
-        hashed.update(encode(keys) + b"]")
+        hashed.update(canonical_json(keys) + b"]")
         return hashed.hexdigest()
 
     return read
@@ -133,7 +133,7 @@ def _hashed_whole(stream: str, slots: Slots) -> InsertIdReader:
             if not name.startswith(METADATA_PREFIX)
         }
         hashed = recipe.begun(event).copy()
-        hashed.update(encode(own) + b"]")
+        hashed.update(canonical_json(own) + b"]")
         return hashed.hexdigest()
 
     return read
@@ -152,7 +152,7 @@ class _Recipe:
         if event != self._event:
             self._event = event
             # Up to where the keys begin: `[1,"orders","Order Placed",`
-            start = encode([RECIPE_VERSION, self._stream, event]).removesuffix(b"]") + b","
+            start = canonical_json([RECIPE_VERSION, self._stream, event]).removesuffix(b"]") + b","
             self._begun = blake2b(start, digest_size=_DIGEST_BYTES)
         return self._begun
 

@@ -75,7 +75,7 @@ def time_reader(unit: TimeUnit, timezone: tzinfo) -> TimeReader:
         if type(value) is float:
             return _read_number(Decimal(repr(value)), unit, now_ms)
         if isinstance(value, datetime):
-            return instant_ms(value, timezone)
+            return _instant_ms(value, timezone)
         return refuse("invalid_time", detail="is neither a text nor a number")
 
     return read
@@ -87,11 +87,6 @@ def refuse_outside_window(time_ms: int, now_ms: int) -> None:
         refuse("time_before_1971", stage="limit")
     if time_ms > now_ms + FUTURE_TOLERANCE_MS:
         refuse("time_in_future", detail="is more than an hour ahead", stage="limit")
-
-
-def instant_ms(moment: datetime, timezone: tzinfo) -> int:
-    """Return *moment* in whole ms since the epoch; *timezone* where it carries none."""
-    return instant(moment, timezone) // _MILLISECOND
 
 
 def instant(moment: datetime, timezone: tzinfo) -> timedelta:
@@ -134,6 +129,11 @@ def iso_day(text: str) -> str | None:
     return None if moment is None else moment.date().isoformat()
 
 
+def _instant_ms(moment: datetime, timezone: tzinfo) -> int:
+    """Return *moment* in whole ms since the epoch; *timezone* where it carries none."""
+    return instant(moment, timezone) // _MILLISECOND
+
+
 def _parse_beyond_midnight(text: str) -> datetime | None:
     """Read the two spellings that name the start of the next day or minute."""
     if match := _MIDNIGHT_24.fullmatch(text):
@@ -152,7 +152,7 @@ def _read_iso(text: str, timezone: tzinfo) -> int:
     moment = parse_iso(text)
     if moment is None:
         refuse("invalid_time", detail="is not ISO 8601")
-    return instant_ms(moment, timezone)
+    return _instant_ms(moment, timezone)
 
 
 def _decimal(text: str) -> Decimal:
