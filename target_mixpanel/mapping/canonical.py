@@ -1,4 +1,4 @@
-"""How is a JSON value spelled, so that equal values are spelled alike and others never?"""
+"""How is a value spelled as JSON, a text or an id, so that equal values alone are spelled alike?"""
 
 from datetime import date
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
@@ -17,13 +17,16 @@ _MAX_WHOLE_DIGITS: Final = 4_300
 may mean megabytes of digits."""
 
 _MAX_PLAIN_DIGITS: Final = 300
+"""Before or behind the point, about as far as doubles reach; beyond, an exponent stays."""
 
-encode: Final = msgspec.json.Encoder(order="deterministic", decimal_format="number").encode
+_TOO_LONG: Final = f"has more than {DISTINCT_ID_MAX_CHARS} characters"
+
+canonical_json: Final = msgspec.json.Encoder(order="deterministic", decimal_format="number").encode
 """Spell what `canonical` returned, as UTF-8 JSON."""
 
 
 def canonical(value: Any) -> Any:
-    """Return *value* such that `encode` spells equal JSON values, nested ones too, alike."""
+    """Return *value* such that `canonical_json` spells equal values, nested ones too, alike."""
     if isinstance(value, dict):
         return {name: canonical(item) for name, item in value.items()}
     if isinstance(value, list):
@@ -36,15 +39,9 @@ def canonical(value: Any) -> Any:
     return value
 
 
-def number_text(value: Decimal | float) -> str:
-    """Return a number's one plain spelling: 1.50 and 1.5 are the same."""
-    normal = _normal(value)
-    return format(normal, "f") if abs(normal.adjusted()) < _MAX_PLAIN_DIGITS else str(normal)
-
-
 def plain_text(value: Any) -> str:
     """Return the text that *value* is or, for what is no text, its one spelling as JSON."""
-    return value if isinstance(value, str) else encode(canonical(value)).decode()
+    return value if isinstance(value, str) else canonical_json(canonical(value)).decode()
 
 
 def scalar_text(value: Any) -> str | None:
@@ -56,15 +53,8 @@ def scalar_text(value: Any) -> str | None:
     if type(value) is int:
         return str(value)
     if type(value) is Decimal or type(value) is float:
-        return number_text(value)
+        return _number_text(value)
     return value.isoformat() if isinstance(value, date) else None
-
-
-def _normal(value: Decimal | float) -> Decimal:
-    number = Decimal(repr(value)) if isinstance(value, float) else value
-    if not number.is_finite():
-        refuse("not_a_number", detail="is NaN or infinite")
-    return _EXACT.normalize(number) if number else Decimal(0)
 
 
 def id_text(value: Any, field: str) -> str:
@@ -78,9 +68,9 @@ def id_text(value: Any, field: str) -> str:
     elif type(value) is int:
         text = str(value)
     elif type(value) is Decimal or type(value) is float:
-        text = number_text(value)
+        text = _number_text(value)
         if "E" in text:
-            refuse("invalid_distinct_id", field, "has more than 255 characters", stage="limit")
+            refuse("invalid_distinct_id", field, _TOO_LONG, stage="limit")
     elif value is None:
         refuse("missing_distinct_id", field, "is null or missing, and the mapping has no default")
     else:
@@ -88,5 +78,18 @@ def id_text(value: Any, field: str) -> str:
     if text.lower() in RESERVED_IDS:
         refuse("invalid_distinct_id", field, "is an id that Mixpanel refuses", stage="limit")
     if len(text) > DISTINCT_ID_MAX_CHARS:
-        refuse("invalid_distinct_id", field, "has more than 255 characters", stage="limit")
+        refuse("invalid_distinct_id", field, _TOO_LONG, stage="limit")
     return text
+
+
+def _number_text(value: Decimal | float) -> str:
+    """Return a number's one plain spelling: 1.50 and 1.5 are the same."""
+    normal = _normal(value)
+    return format(normal, "f") if abs(normal.adjusted()) < _MAX_PLAIN_DIGITS else str(normal)
+
+
+def _normal(value: Decimal | float) -> Decimal:
+    number = Decimal(repr(value)) if isinstance(value, float) else value
+    if not number.is_finite():
+        refuse("not_a_number", detail="is NaN or infinite")
+    return _EXACT.normalize(number) if number else Decimal(0)

@@ -34,6 +34,7 @@ from target_mixpanel.specs.spec import (
     Constant,
     DistinctId,
     EventSpec,
+    Source,
     StreamName,
 )
 
@@ -57,6 +58,15 @@ class Event(msgspec.Struct, gc=False):
     insert_id: str
     content: Any
     """To be encoded: `{"event": name, "properties": {"time": ms, "$insert_id": …, …}}`"""
+
+
+class Assembler(msgspec.Struct, frozen=True):
+    """Puts together what is encoded as an event."""
+
+    event: Callable[[str, Any], Any]
+    """(event's name, its properties) → event."""
+    properties: Callable[..., Any]
+    """Values in the order compiled, None where there is none → properties."""
 
 
 class EventPlan(msgspec.Struct, frozen=True):
@@ -83,7 +93,7 @@ class EventPlan(msgspec.Struct, frozen=True):
     """The slot of the first property that is a column."""
     conversions: tuple[Conversion, ...]
     """Of those columns that need one."""
-    assembler: "Assembler"
+    assembler: Assembler
     left_out: tuple[str, ...]
     """Columns that "*" does not take though nobody excluded them."""
 
@@ -144,25 +154,14 @@ def compile_events(spec: EventSpec, stream_schema: StreamSchema) -> EventPlan:
     read_insert_id = insert_id_reader(spec, stream_schema, slots)
     read_ip = None if spec.ip is None else ip_reader(spec.ip, stream_schema, f"{place}.ip", slots)
     first_property = len(slots.all)
-    constants: dict[str, Any] = {"ip": NO_LOCATION} if read_ip is None else {}
-    constants |= {
-        name: constant_value(
-            source.value,
-            f'{place}.properties: "{printable(name)}"',
-            identity_converter(spec, stream_schema, name, source),
-        )
-        for name, source in sources
-        if isinstance(source, Constant) and source.value is not None
-    }
+    constants = _constants(sources, spec, stream_schema)
     columns = {name: source for name, source in sources if isinstance(source, Column)}
     conversions = [_conversion(name, columns[name], spec, stream_schema, slots) for name in columns]
     ip_name = () if read_ip is None else ("ip",)
     names = ("time", "$insert_id", *id_names, *ip_name, *constants, *columns)
     plan = EventPlan(
         slots=slots.all,
-        event_name=_constant_name(spec, stream_schema)
-        if not possible_events(spec, stream_schema)
-        else None,
+        event_name=_constant_name(spec, stream_schema),
         name_event=name_event,
         fetch_time=fetch_time,
         time_name=source_name(spec.time, "time"),
@@ -179,15 +178,6 @@ def compile_events(spec: EventSpec, stream_schema: StreamSchema) -> EventPlan:
     )
     _try_constants(plan, spec)
     return plan
-
-
-class Assembler(msgspec.Struct, frozen=True):
-    """Puts together what is encoded as an event."""
-
-    event: Callable[[str, Any], Any]
-    """(event's name, its properties) → event."""
-    properties: Callable[..., Any]
-    """Values in the order compiled, None where there is none → properties."""
 
 
 def _assembler(names: Sequence[str]) -> Assembler:
@@ -230,7 +220,9 @@ def _try_constants(plan: EventPlan, spec: EventSpec) -> None:
 
 
 def _constant_name(spec: EventSpec, stream_schema: StreamSchema) -> str | None:
-    """Return the name of all events, None if it differs, or is none that an event can have."""
+    """Return the name of all events; None if it differs, is none, or needs a look at the record."""
+    if possible_events(spec, stream_schema):
+        return None
     match spec.event:
         case StreamName():
             name: Any = stream_schema.stream
@@ -248,6 +240,19 @@ def _event_namer(spec: EventSpec, stream_schema: StreamSchema, slots: Slots) -> 
         case Constant() | Column() as source:
             name_event = fetch(source, stream_schema, f"{spec.place}.event_from", slots)
     return guard_identity(name_event, spec, stream_schema, slots)
+
+
+def _constants(
+    sources: Sequence[tuple[str, Source]], spec: EventSpec, stream_schema: StreamSchema
+) -> dict[str, Any]:
+    """Return the properties that are the same for every record."""
+    constants: dict[str, Any] = {"ip": NO_LOCATION} if spec.ip is None else {}
+    for name, source in sources:
+        if isinstance(source, Constant) and source.value is not None:
+            place = f'{spec.place}.properties: "{printable(name)}"'
+            convert = identity_converter(spec, stream_schema, name, source)
+            constants[name] = constant_value(source.value, place, convert)
+    return constants
 
 
 def _conversion(

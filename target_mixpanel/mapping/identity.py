@@ -24,6 +24,7 @@ NO_LOCATION: Final = 0
 """Sent as `ip` where none is mapped, so that the loader's own address never becomes a city."""
 
 _DEVICE_PREFIX: Final = "$device:"
+"""Begins the distinct_id that Mixpanel derives for a device of which no user is known."""
 
 
 def identifier(

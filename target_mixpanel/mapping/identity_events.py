@@ -21,7 +21,9 @@ from target_mixpanel.specs.spec import (
 )
 
 _MERGED: Final = "$distinct_ids"
+
 _IDS_OF_A_MERGE: Final = 2
+"""https://developer.mixpanel.com/reference/identity-merge"""
 
 
 def guard_identity(

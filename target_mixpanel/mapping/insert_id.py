@@ -1,4 +1,4 @@
-"""Who did it, and how is a repeat known as such: distinct_id and $insert_id."""
+"""How is a repeat known as such: which $insert_id does a record's event get?"""
 
 import re
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 
 from target_mixpanel.errors import StreamSchemaError
 from target_mixpanel.limits import INSERT_ID_MAX_CHARS, RESERVED_IDS
-from target_mixpanel.mapping.canonical import canonical, encode
+from target_mixpanel.mapping.canonical import canonical, canonical_json
 from target_mixpanel.mapping.json_schema import string_format
 from target_mixpanel.mapping.paths import WHOLE_RECORD, ResolvedColumn, Slots, Values, resolve
 from target_mixpanel.mapping.refusal import refuse
@@ -24,8 +24,13 @@ RECIPE_VERSION: Final = 1
 recipe below without a new number, nor the number without a release that says so."""
 
 _DIGEST_BYTES: Final = 16
+"""32 hex digits: within INSERT_ID_MAX_CHARS, and no two events share them by chance."""
+
 _VERBATIM: Final = re.compile(rf"[A-Za-z0-9-]{{1,{INSERT_ID_MAX_CHARS}}}")
+
 _FINER_THAN_MICROSECONDS: Final = re.compile(r"[.,]\d{6}(\d*[1-9])")
+"""What Python's datetime, which ends at microseconds, would lose of a text."""
+
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
@@ -74,7 +79,8 @@ def _verbatim(column: ResolvedColumn, slots: Slots) -> InsertIdReader:
             refuse(
                 "invalid_insert_id",
                 column.name,
-                "is not 1 to 36 of A-Z, a-z, 0-9 and -; write the column as a list to hash it",
+                f"is not 1 to {INSERT_ID_MAX_CHARS} of A-Z, a-z, 0-9 and -; write the column as a "
+                "list to hash it",
                 stage="limit",
             )
         return text
@@ -110,7 +116,7 @@ def _hashed(
             else:
                 keys.append(_canonical_key(value, name, timezone))
         hashed = recipe.begun(event).copy()
-        hashed.update(encode(keys) + b"]")
+        hashed.update(canonical_json(keys) + b"]")
         return hashed.hexdigest()
 
     return read
@@ -127,7 +133,7 @@ def _hashed_whole(stream: str, slots: Slots) -> InsertIdReader:
             if not name.startswith(METADATA_PREFIX)
         }
         hashed = recipe.begun(event).copy()
-        hashed.update(encode(own) + b"]")
+        hashed.update(canonical_json(own) + b"]")
         return hashed.hexdigest()
 
     return read
@@ -146,7 +152,7 @@ class _Recipe:
         if event != self._event:
             self._event = event
             # Up to where the keys begin: `[1,"orders","Order Placed",`
-            start = encode([RECIPE_VERSION, self._stream, event]).removesuffix(b"]") + b","
+            start = canonical_json([RECIPE_VERSION, self._stream, event]).removesuffix(b"]") + b","
             self._begun = blake2b(start, digest_size=_DIGEST_BYTES)
         return self._begun
 

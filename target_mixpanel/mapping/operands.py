@@ -72,17 +72,17 @@ def operand_converter(
     return _with_rule(takes.rule, convert, found.name)
 
 
+def constant_converter(operation: Operation) -> Converter:
+    """Return how values of the configuration become what *operation* takes."""
+    return _with_rule(_takes(operation).rule, _ANY_VALUE, "value")
+
+
 def _certain_types(found: ResolvedColumn, stream_schema: StreamSchema) -> frozenset[str]:
     return (
         certain_types(found.schema, stream_schema.schema)
         if stream_schema.is_schema_enforced
         else frozenset()
     )
-
-
-def constant_converter(operation: Operation) -> Converter:
-    """Return how values of the configuration become what *operation* takes."""
-    return _with_rule(_takes(operation).rule, _ANY_VALUE, "value")
 
 
 def _takes(operation: Operation) -> _Takes:

@@ -63,7 +63,7 @@ def record_splitter(slots: Sequence[Slot]) -> Callable[[JsonObject], Values]:
             return [get(name) for name in names]
 
         return take_columns
-    getters = [getter(path) for path in paths]
+    getters = [_getter(path) for path in paths]
     return lambda record: [get(record) for get in getters]
 
 
@@ -100,7 +100,7 @@ def resolve(path: ColumnPath, schema: JsonObject, place: str) -> ResolvedColumn:
     return ResolvedColumn(segments, here)
 
 
-def getter(path: tuple[str, ...]) -> Getter:
+def _getter(path: tuple[str, ...]) -> Getter:
     """Return the function that fetches *path* from a record, None where a step is missing."""
     if not path:
         return lambda record: record

@@ -27,12 +27,12 @@ def fetch(source: Source, stream_schema: StreamSchema, place: str, slots: Slots)
     match source:
         case Constant(value=value):
             return lambda _: value
-        case Column(path=path, default=default, is_hashed=is_hashed):
-            get = operator.itemgetter(slots.add(resolve(path, stream_schema.schema, place)))
-            hashed = column_hasher(stream_schema, place) if is_hashed else None
-            if hashed is None and default is msgspec.UNSET:
+        case Column() as column:
+            get = _column_getter(column, stream_schema, place, slots)
+            hashed = column_hasher(stream_schema, place) if column.is_hashed else None
+            if hashed is None and column.default is msgspec.UNSET:
                 return get
-            return _with_default(get, None if default is msgspec.UNSET else default, hashed)
+            return _with_default(get, column, hashed)
 
 
 def fetch_id(
@@ -60,9 +60,7 @@ def fetch_id(
         text = as_text(value, field)
         return hashed(text) if text else text
 
-    default = None if source.default is msgspec.UNSET else source.default
-    slot = slots.add(resolve(source.path, stream_schema.schema, place))
-    return _with_default(operator.itemgetter(slot), default, hash_id)
+    return _with_default(_column_getter(source, stream_schema, place, slots), source, hash_id)
 
 
 def column_hasher(stream_schema: StreamSchema, place: str) -> Converter:
@@ -81,7 +79,13 @@ def source_name(source: Source, otherwise: str) -> str:
             return path_name(path)
 
 
-def _with_default(get: Fetch, default: Any, hashed: Converter | None) -> Fetch:
+def _column_getter(column: Column, stream_schema: StreamSchema, place: str, slots: Slots) -> Fetch:
+    return operator.itemgetter(slots.add(resolve(column.path, stream_schema.schema, place)))
+
+
+def _with_default(get: Fetch, column: Column, hashed: Converter | None) -> Fetch:
+    default = None if column.default is msgspec.UNSET else column.default
+
     def read(values: Values) -> Any:
         value = get(values)
         if value is None:

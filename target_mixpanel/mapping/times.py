@@ -24,11 +24,20 @@ _UNITS_PER_SECOND: Final[dict[TimeUnit, int]] = {
 }
 
 _NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
-_COMPACT_DATE_DIGITS: Final = 8
+
+_COMPACT_DATE_DIGITS: Final = len("20261001")
+"""A text of so many digits is a date; one of more is an epoch number, which Python would take for a
+compact date, any character, and a time."""
+
 _LONGEST_NUMBER_CHARS: Final = 40
+"""Of a time: nanoseconds since the epoch have 19 digits."""
+
 _LONGEST_EXPONENT: Final = 30
+"""As above, of a number that is no text: 1e999999 would take a million digits."""
+
 _FLOOR: Final = Context(prec=2 * _LONGEST_NUMBER_CHARS, rounding=ROUND_FLOOR)
 """Decimal arithmetic that never rounds an instant up into the next millisecond."""
+
 _MIDNIGHT_24: Final = re.compile(r"(.+[T ])24(?::?00(?::?00(?:[.,]0+)?)?)?(Z|[+-]\d\d:?\d\d)?")
 _LEAP_SECOND: Final = re.compile(r"(.+[T ]\d\d:?\d\d:?)60([.,]\d+)?(Z|[+-]\d\d:?\d\d)?")
 
@@ -66,7 +75,7 @@ def time_reader(unit: TimeUnit, timezone: tzinfo) -> TimeReader:
         if type(value) is float:
             return _read_number(Decimal(repr(value)), unit, now_ms)
         if isinstance(value, datetime):
-            return instant_ms(value, timezone)
+            return _instant_ms(value, timezone)
         return refuse("invalid_time", detail="is neither a text nor a number")
 
     return read
@@ -80,11 +89,6 @@ def refuse_outside_window(time_ms: int, now_ms: int) -> None:
         refuse("time_in_future", detail="is more than an hour ahead", stage="limit")
 
 
-def instant_ms(moment: datetime, timezone: tzinfo) -> int:
-    """Return *moment* in whole ms since the epoch; *timezone* where it carries none."""
-    return instant(moment, timezone) // _MILLISECOND
-
-
 def instant(moment: datetime, timezone: tzinfo) -> timedelta:
     """Return the time from the epoch to *moment*; *timezone* where it carries none."""
     if moment.tzinfo is None:
@@ -94,8 +98,7 @@ def instant(moment: datetime, timezone: tzinfo) -> timedelta:
 
 def parse_iso(text: str) -> datetime | None:
     """Read an ISO 8601 date or date-time, `24:00` and `:60` included; None if it is none."""
-    # An epoch number, which Python would take for a compact date, any character, and a time.
-    if text[:9].isdecimal() and len(text) != _COMPACT_DATE_DIGITS:
+    if text[: _COMPACT_DATE_DIGITS + 1].isdecimal() and len(text) != _COMPACT_DATE_DIGITS:
         return None
     try:
         return datetime.fromisoformat(text)
@@ -126,6 +129,11 @@ def iso_day(text: str) -> str | None:
     return None if moment is None else moment.date().isoformat()
 
 
+def _instant_ms(moment: datetime, timezone: tzinfo) -> int:
+    """Return *moment* in whole ms since the epoch; *timezone* where it carries none."""
+    return instant(moment, timezone) // _MILLISECOND
+
+
 def _parse_beyond_midnight(text: str) -> datetime | None:
     """Read the two spellings that name the start of the next day or minute."""
     if match := _MIDNIGHT_24.fullmatch(text):
@@ -144,7 +152,7 @@ def _read_iso(text: str, timezone: tzinfo) -> int:
     moment = parse_iso(text)
     if moment is None:
         refuse("invalid_time", detail="is not ISO 8601")
-    return instant_ms(moment, timezone)
+    return _instant_ms(moment, timezone)
 
 
 def _decimal(text: str) -> Decimal:

@@ -73,7 +73,7 @@ def converter(  # noqa: PLR0913 (each a fact of its own)
     if kinds == {"boolean"}:
         return None
     if kinds == {"integer"}:
-        return whole_number
+        return _whole_number
     if kinds == {"number"}:
         return exact_number
     if kinds == {"array"} and _holds_texts(column, root):
@@ -103,10 +103,36 @@ def hasher(key: bytes) -> Converter:
     return hashed
 
 
+def is_guaranteed_by_type(convert: Converter) -> bool:
+    """
+    Say whether *convert* changes nothing that a typed decoder of the column lets through.
+
+    Such a decoder takes integers no larger than a double holds, and lists no longer than Mixpanel
+    takes.
+    """
+    return convert is _whole_number or isinstance(convert, _ShortTexts)
+
+
+def exact_number(value: Any) -> Any:
+    """Return a number of any type as it is if a double holds it, else as its text."""
+    if type(value) is float and -_MAX_PLAIN_DOUBLE < value < _MAX_PLAIN_DOUBLE:
+        return value
+    if type(value) is int:
+        return _whole_number(value)
+    number = value if type(value) is Decimal else Decimal(repr(value))
+    if not number.is_finite():
+        refuse("not_a_number", detail="is NaN or infinite")
+    digits = len(number.as_tuple().digits)
+    if digits <= MAX_SIGNIFICANT_DIGITS and abs(number.adjusted()) <= _MAX_DOUBLE_EXPONENT:
+        return value
+    # Zeros at the end do not need a digit of the double.
+    return value if number == Decimal(repr(float(number))) else str(number)
+
+
 def _time_converter(timezone: tzinfo) -> Converter:
     def convert(text: str) -> str:
         if text[16:17] == ":" and text[10] == "T" and text[7] == "-":
-            # The common spelling of UTC holds its own answer.
+            # The common spelling of UTC, 2026-10-01T12:00:00Z, holds its own answer.
             try:
                 if fromisoformat(text).tzinfo is UTC:
                     return text[:_SECONDS_CHARS]
@@ -128,37 +154,11 @@ def _mixpanel_date(text: str) -> str:
     return iso_day(text) or text
 
 
-def is_guaranteed_by_type(convert: Converter) -> bool:
-    """
-    Say whether *convert* changes nothing that a typed decoder of the column lets through.
-
-    Such a decoder takes integers no larger than a double holds, and lists no longer than Mixpanel
-    takes.
-    """
-    return convert is whole_number or isinstance(convert, _ShortTexts)
-
-
-def whole_number(value: Any) -> Any:
+def _whole_number(value: Any) -> Any:
     """Return an integer as it is if a double holds it, else as its text."""
     if type(value) is int:
         return value if -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER else str(value)
     return exact_number(value)
-
-
-def exact_number(value: Any) -> Any:
-    """Return a number of any type as it is if a double holds it, else as its text."""
-    if type(value) is float and -_MAX_PLAIN_DOUBLE < value < _MAX_PLAIN_DOUBLE:
-        return value
-    if type(value) is int:
-        return whole_number(value)
-    number = value if type(value) is Decimal else Decimal(repr(value))
-    if not number.is_finite():
-        refuse("not_a_number", detail="is NaN or infinite")
-    digits = len(number.as_tuple().digits)
-    if digits <= MAX_SIGNIFICANT_DIGITS and abs(number.adjusted()) <= _MAX_DOUBLE_EXPONENT:
-        return value
-    # Zeros at the end do not need a digit of the double.
-    return value if number == Decimal(repr(float(number))) else str(number)
 
 
 def _holds_texts(column: JsonObject, root: JsonObject) -> bool:
@@ -204,7 +204,7 @@ def _any_value(value: Any, reading: _Reading, *, is_time: bool, depth: int) -> A
     if kind is bool or value is None:
         return value
     if kind is int:
-        return whole_number(value)
+        return _whole_number(value)
     if kind is Decimal or kind is float:
         return exact_number(value)
     if kind is list:

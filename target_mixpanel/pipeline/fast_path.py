@@ -107,48 +107,56 @@ def _compile(plan: Plan, records: TypedRecords) -> MapRecord:
 
 def _compile_events(plan: EventPlan, records: TypedRecords) -> MapRecord:
     function = _Function("map_record(record, now_ms)")
-    for name in (
-        *("fetch_time", "identify", "name_event"),
-        *("read_insert_id", "read_ip", "read_time"),
-    ):
-        function.bind(name, getattr(plan, name))
-    function.bind("CloserLookError", _CloserLookError)
-    function.bind("Event", Event)
-    function.bind("name", plan.event_name)
     accesses = [records.access(slot.column.path) for slot in plan.slots]
     own = [_add_value(function, slot, accesses[slot]) for slot in range(plan.first_property)]
+    function.add(f"values = [{', '.join(own)}]")
+    _add_name(function, plan)
+    _add_time(function, plan)
+    function.bind("read_insert_id", plan.read_insert_id)
+    function.add("insert_id = read_insert_id(values, name)")
     ids = [f"id{number}" for number in range(len(plan.id_names))]
-    function.add(
-        f"values = [{', '.join(own)}]",
-    )
+    function.bind("identify", plan.identify)
+    function.add(f"{', '.join(ids)}, = identify(values)")
+    ip = [] if plan.read_ip is None else [f"{function.bind('read_ip', plan.read_ip)}(values)"]
+    constants = [function.bind(f"constant{n}", value) for n, value in enumerate(plan.constants)]
+    conversions = {slot: (convert, default) for slot, convert, default in plan.conversions}
+    columns = [
+        _add_column(function, slot, accesses[slot], *conversions.get(slot, (None, None)))
+        for slot in range(plan.first_property, len(accesses))
+    ]
+    properties = ["time_ms", "insert_id", *ids, *ip, *constants, *columns]
+    function.bind("make_event", plan.assembler.event)
+    function.bind("make_properties", plan.assembler.properties)
+    function.add(f"content = make_event(name, make_properties({', '.join(properties)}))")
+    function.bind("Event", Event)
+    function.add("return Event(name, time_ms, insert_id, content)")
+    map_record: MapRecord = function.compiled()
+    return map_record
+
+
+def _add_name(function: _Function, plan: EventPlan) -> None:
+    """Write what gets the event's name from `values`, unless all events have the same."""
+    function.bind("name", plan.event_name)
     if plan.event_name is None:
+        function.bind("name_event", plan.name_event)
         function.add(
             "name = name_event(values)",
             "if type(name) is not str or not name or name.isspace(): raise CloserLookError",
         )
+
+
+def _add_time(function: _Function, plan: EventPlan) -> None:
+    """Write what gets the event's time from `values`, as `refuse_outside_window` lets it be."""
+    function.bind("fetch_time", plan.fetch_time)
+    function.bind("read_time", plan.read_time)
+    function.bind("CloserLookError", _CloserLookError)
     function.add(
         "time = fetch_time(values)",
         "if time is None: raise CloserLookError",
         "time_ms = read_time(time, now_ms)",
         f"if not {EARLIEST_TIME_MS} <= time_ms <= now_ms + {FUTURE_TOLERANCE_MS}:"
         " raise CloserLookError",
-        "insert_id = read_insert_id(values, name)",
-        f"{', '.join(ids)}, = identify(values)",
     )
-    ip = [] if plan.read_ip is None else ["read_ip(values)"]
-    conversions = {slot: (convert, default) for slot, convert, default in plan.conversions}
-    columns = [
-        _add_column(function, slot, accesses[slot], *conversions.get(slot, (None, None)))
-        for slot in range(plan.first_property, len(accesses))
-    ]
-    constants = [function.bind(f"constant{n}", value) for n, value in enumerate(plan.constants)]
-    properties = ["time_ms", "insert_id", *ids, *ip, *constants, *columns]
-    function.bind("make_event", plan.assembler.event)
-    function.bind("make_properties", plan.assembler.properties)
-    function.add(f"content = make_event(name, make_properties({', '.join(properties)}))")
-    function.add("return Event(name, time_ms, insert_id, content)")
-    map_record: MapRecord = function.compiled()
-    return map_record
 
 
 def _add_value(function: _Function, slot: int, access: ValueAccess) -> str:

@@ -27,7 +27,10 @@ _SHOWN_KEYWORDS: Final = frozenset(
     {"exclusiveMaximum", "exclusiveMinimum", "maxItems", "maxLength", "maximum", "minItems"}
     | {"minLength", "minimum", "multipleOf", "type"},
 )
+"""Keywords whose value says what is wrong, and nothing of the data, unlike an enum's."""
+
 _MAX_WORDS_CHARS: Final = 80
+"""Of that value, as a message shows it."""
 
 
 class RecordValidator:

@@ -5,7 +5,7 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-Operand: TypeAlias = Literal["values", "names", "nothing"]
+OperandKind: TypeAlias = Literal["values", "names", "nothing"]
 """What a mapping's properties give it: a value for each, the names alone, or nothing, where the
 whole profile is meant."""
 
@@ -19,7 +19,7 @@ class Operation(msgspec.Struct, frozen=True):
 
     name: str
     """As a mapping says it; in an update there is a `$` before it."""
-    takes: Operand = "values"
+    takes: OperandKind = "values"
     value: ValueKind = "any"
     """Of an operation that takes values."""
     is_for_groups: bool = True

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from target_mixpanel.settings.fields import FlatSettings
-from target_mixpanel.specs import EVENT_KEYS
+from target_mixpanel.specs.keys import EVENT_KEYS
 from tests.fuzz.budget import fuzzed
 from tests.fuzz.json_values import NUMBERS
 from tests.fuzz.targets import CANARY, check_config_file, check_settings

@@ -8,13 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from target_mixpanel.errors import SettingsError
-from target_mixpanel.specs import (
-    EVENT_KEYS,
-    GROUP_KEYS,
-    LOOKUP_TABLE_KEYS,
-    USER_KEYS,
-    parse_streams,
-)
+from target_mixpanel.specs import parse_streams
+from target_mixpanel.specs.keys import EVENT_KEYS, GROUP_KEYS, LOOKUP_TABLE_KEYS, USER_KEYS
 from target_mixpanel.specs.operations import OPERATIONS
 from target_mixpanel.specs.spec import (
     AllColumns,
