@@ -5,6 +5,7 @@ import json
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from http.cookiejar import DefaultCookiePolicy
@@ -123,6 +124,7 @@ class Client:
             Whether the time is up.
         """
         is_over = self._is_over = threading.Event()
+        end = time.monotonic() + self._timeout_s
 
         def cut() -> None:
             is_over.set()
@@ -133,7 +135,8 @@ class Client:
         timer.daemon = True
         timer.start()
         try:
-            yield is_over.is_set
+            # The socket's own timeout may be heard of before the timer's thread has come to run.
+            yield lambda: is_over.is_set() or time.monotonic() >= end
         finally:
             timer.cancel()
 
