@@ -15,8 +15,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 	$(PIP) install --constraint constraints.txt --editable '.[progress,sandbox]' --group dev
 	touch $@
 
+# One worker a core. Each has its own ports, folders and environment; whoever is done takes over
+# what the others have not begun.
 test: .venv/.ready
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --dist worksteal
 
 lint: .venv/.ready
 	$(BIN)/ruff check

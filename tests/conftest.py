@@ -1,9 +1,12 @@
 """What tests share: the real command, a sandbox to send to, and a tap's messages."""
 
+import contextlib
 import json
+import os
 import signal
-import subprocess
 import sys
+import tempfile
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Self
@@ -12,6 +15,8 @@ import msgspec
 import pytest
 
 from target_mixpanel.sandbox import Sandbox, SandboxSettings
+from tests.waiting import wait_until
+from tests.warm_command import WarmProcess
 
 COMMAND = [str(Path(sys.executable).with_name("target-mixpanel"))]
 TIME_LIMIT_S = 60
@@ -97,21 +102,34 @@ class Finished(msgspec.Struct):
 
 
 class Running:
-    """The command, running, with its pipes in hand."""
+    """The command, running, with its pipes in hand and its log in view."""
 
-    def __init__(self, arguments: list[str], **options: Any) -> None:
-        self.process = subprocess.Popen(
-            COMMAND + arguments,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            **options,
-        )
+    def __init__(
+        self, arguments: list[str], *, env: dict[str, str] | None = None, cwd: Path | None = None
+    ) -> None:
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 (closed by the exit)
+        self._marks = 0
+        self.process = WarmProcess(arguments, stderr=self._log, env=env, cwd=cwd)
+
+    @property
+    def logged(self) -> str:
+        """What stands on stderr by now."""
+        descriptor = self._log.fileno()
+        return os.pread(descriptor, os.fstat(descriptor).st_size, 0).decode()
 
     def write(self, *messages: Any) -> None:
         assert self.process.stdin is not None
         self.process.stdin.write(singer(*messages))
         self.process.stdin.flush()
+
+    def wait_until_read(self) -> None:
+        """Wait until all that was written is read: a message that nobody knows is told of."""
+        self._marks += 1
+        self.write({"type": f"MARK-{self._marks}"})
+        self.wait_until_logged(f"MARK-{self._marks} messages are ignored")
+
+    def wait_until_logged(self, words: str) -> None:
+        wait_until(lambda: words in self.logged)
 
     def read_state(self) -> Any:
         """Wait for the next STATE line."""
@@ -121,17 +139,36 @@ class Running:
     def send_signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
-    def finish(self) -> Finished:
-        stdout, stderr = self.process.communicate(timeout=TIME_LIMIT_S)
-        return Finished(self.process.returncode, stdout.decode(), stderr.decode())
+    def end_input(self, last: bytes = b"") -> None:
+        """Write *last*, and close stdin, whether or not anybody still reads."""
+        if self.process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError), self.process.stdin as stdin:
+                stdin.write(last)
+            self.process.stdin = None
+
+    def finish(self, *messages: Any) -> Finished:
+        """Write the last of the input, end it, and return what the run left behind."""
+        too_late = threading.Timer(TIME_LIMIT_S, self.process.kill)
+        too_late.start()
+        # A thread of its own, since nobody else reads stdout meanwhile.
+        feeder = threading.Thread(target=self.end_input, args=[singer(*messages)])
+        feeder.start()
+        stdout = b"" if self.process.stdout is None else self.process.stdout.read()
+        code = self.process.wait()
+        feeder.join()
+        too_late.cancel()
+        return Finished(code, stdout.decode(), self.logged)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.communicate()
+        self.process.kill()
+        self.process.wait()
+        self.end_input()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        self._log.close()
 
 
 class Command:
@@ -166,15 +203,8 @@ class Command:
         env: dict[str, str] | None = None,
         **more: Any,
     ) -> Finished:
-        done = subprocess.run(
-            [*COMMAND, *self.arguments(**more), *arguments],
-            input=singer(*messages),
-            capture_output=True,
-            check=False,
-            timeout=TIME_LIMIT_S,
-            env=env,
-        )
-        return Finished(done.returncode, done.stdout.decode(), done.stderr.decode())
+        with Running([*self.arguments(**more), *arguments], env=env) as running:
+            return running.finish(*messages)
 
     def report(self, stream: str = "orders") -> dict[str, Any]:
         """Return the stream's part of the last end-of-run report."""

@@ -3,6 +3,7 @@
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from requests.exceptions import InvalidSchema, InvalidURL
 from urllib3.exceptions import HTTPError, LocationParseError
 
 from target_mixpanel.errors import EndpointError, printable
-from target_mixpanel.http.connections import _Adapter, _Session, shut
+from target_mixpanel.http.connections import SessionWithoutMemory, SocketAdapter, shut
 from target_mixpanel.http.endpoint import Body, Endpoint
 from target_mixpanel.http.replies import Answer, NoAnswer, NotConnected, Reply
 from target_mixpanel.redaction import Secrets
@@ -55,9 +56,9 @@ class Client:
         """Whether the request under way has, or had, a connection to be written to."""
         self._is_over = threading.Event()
         """Of the exchange under way: its time is up."""
-        self._session = _Session()
+        self._session = SessionWithoutMemory()
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, _Adapter(self._remember, self._note_sending))
+            self._session.mount(scheme, SocketAdapter(self._remember, self._note_sending))
         self._environment = self._session.merge_environment_settings(
             url,
             {},
@@ -114,6 +115,7 @@ class Client:
             Whether the time is up.
         """
         is_over = self._is_over = threading.Event()
+        end = time.monotonic() + self._timeout_s
 
         def cut() -> None:
             is_over.set()
@@ -124,7 +126,8 @@ class Client:
         timer.daemon = True
         timer.start()
         try:
-            yield is_over.is_set
+            # The socket's own timeout may be heard of before the timer's thread has come to run.
+            yield lambda: is_over.is_set() or time.monotonic() >= end
         finally:
             timer.cancel()
 

@@ -12,7 +12,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 
-class _Session(requests.Session):
+class SessionWithoutMemory(requests.Session):
     """A session that knows no redirects and keeps no cookies."""
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class _Session(requests.Session):
         return None
 
 
-class _Adapter(HTTPAdapter):
+class SocketAdapter(HTTPAdapter):
     """Requests' transport, except that it tells which socket it uses, and when."""
 
     def __init__(

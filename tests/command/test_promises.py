@@ -180,13 +180,8 @@ class TestPromise4MemoryDoesNotGrowWithTheInput:
                 running.write(ORDERS_SCHEMA)
                 for start in range(0, count, 10_000):
                     running.write(orders(10_000, start=start % 1_000_000), state(start))
-                running.process.stdin.close()
-                running.process.stdin = None
-                running.process.stdout.read()
-                running.process.stderr.read()
-                _, code, usage = os.wait4(running.process.pid, 0)
-                running.process.returncode = code
-                peaks[count] = usage.ru_maxrss
+                assert running.finish().code == 0
+                peaks[count] = running.process.peak_rss
 
         assert peaks[100_000] < 1.2 * peaks[10_000]
 

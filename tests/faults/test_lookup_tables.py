@@ -7,7 +7,6 @@ import stat
 import subprocess
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from msgspec.structs import replace
 
 from target_mixpanel.sandbox import Sandbox
 from tests.conftest import COMMAND, Command, Finished, singer
+from tests.waiting import wait_until
 from tests.whole_model import (
     ACCOUNT,
     OTHER_TABLE_ID,
@@ -32,13 +32,6 @@ from tests.whole_model import (
 
 OLD_ROWS = 5
 PLACE = "streams.products"
-
-
-def wait_until(condition: Callable[[], bool], *, limit_s: float = 20.0) -> None:
-    end = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -86,7 +79,7 @@ class TestATableIsReplacedOnceAtTheEnd:
             assert running.read_state() == reached(1)["value"]
             running.write(PRODUCTS_SCHEMA, products(3), reached(2), user("bob"), reached(3))
             wait_until(lambda: "bob" in project.users)
-            time.sleep(0.3)
+            running.wait_until_read()
             assert (puts(project), len(project.table_rows(TABLE_ID))) == ([], OLD_ROWS)
             done = running.finish()
 
@@ -99,8 +92,7 @@ class TestATableIsReplacedOnceAtTheEnd:
         started_at = time.monotonic()
         with filled.start() as running:
             running.write(PRODUCTS_SCHEMA, products(3), reached(1))
-            running.process.stdin.close()
-            running.process.stdin = None
+            running.end_input()
             assert running.read_state() == reached(1)["value"]
             waited_s = time.monotonic() - started_at
             assert running.finish().code == 0
@@ -170,7 +162,7 @@ class TestHalfATable:
             running.write(PRODUCTS_SCHEMA, products(3), USERS_SCHEMA, user("ada"))
             running.write(*([reached(1)] if has_state else []))
             wait_until(lambda: "ada" in project.users)
-            time.sleep(0.2)
+            running.wait_until_read()
             running.send_signal(number)
             done = running.finish()
 
@@ -194,8 +186,7 @@ class TestHalfATable:
         project.script({"path": "/lookup-tables", "delay_s": 1.0})
         with filled.start() as running:
             running.write(PRODUCTS_SCHEMA, products(3), reached(1))
-            running.process.stdin.close()
-            running.process.stdin = None
+            running.end_input()
             wait_until(lambda: len(project.table_rows(TABLE_ID)) == 3)
             running.send_signal(signal.SIGTERM)
             done = running.finish()
@@ -391,11 +382,10 @@ class TestWhereTheRowsWait:
         assert len(project.table_rows(TABLE_ID)) == OLD_ROWS
 
     def test_nor_while_the_table_is_sent(self, filled: Command, project: Sandbox, room: Path):
-        project.script({"path": "/lookup-tables", "delay_s": 2.0})
+        project.script({"path": "/lookup-tables", "delay_s": 60})
         with filled.start(env=in_room(room)) as running:
             running.write(PRODUCTS_SCHEMA, products(100), reached(1))
-            running.process.stdin.close()
-            running.process.stdin = None
+            running.end_input()
             wait_until(lambda: len(project.table_rows(TABLE_ID)) == 100)
             links = [path.stat().st_nlink for path in open_files(running.process.pid, room)]
             named = list(room.iterdir())
@@ -452,10 +442,9 @@ def test_a_large_table_takes_no_more_memory_than_a_small_one(tmp_path: Path):
             feeder.start()
             printed = running.read_state()
             feeder.join()
-            _, status, usage = os.wait4(running.process.pid, 0)
-            running.process.returncode = os.waitstatus_to_exitcode(status)
+            running.process.wait()
         rows = project.tables[TABLE_ID].row_count
-    peak_mb = usage.ru_maxrss / 1024
+    peak_mb = running.process.peak_rss / 1024
     print(f"peak RSS {peak_mb:.0f} MB")  # noqa: T201 (shown with -s: the number behind the bound)
 
     assert (running.process.returncode, printed, rows) == (
@@ -471,5 +460,4 @@ def feed(running: Any) -> None:
     for start in range(0, ROWS_OF_A_LARGE_TABLE, 20_000):
         running.process.stdin.write(singer(products(20_000, start=start)))
     running.write(reached(1))
-    running.process.stdin.close()
-    running.process.stdin = None
+    running.end_input()

@@ -12,13 +12,7 @@ import pytest
 
 from target_mixpanel.sandbox import Sandbox
 from tests.conftest import COMMAND, ORDERS_SCHEMA, Command, order, orders, singer, state
-
-
-def wait_until(condition, *, limit_s: float = 10.0) -> None:
-    end = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
+from tests.waiting import wait_until
 
 
 def test_fault_33_sigterm_while_the_tap_says_nothing(command: Command, sandbox: Sandbox):
@@ -27,7 +21,7 @@ def test_fault_33_sigterm_while_the_tap_says_nothing(command: Command, sandbox: 
         running.write(ORDERS_SCHEMA, orders(10))
         wait_until(lambda: len(sandbox.raw()) == 10)
         running.write(orders(5, start=10), state(14))
-        time.sleep(0.3)
+        running.wait_until_read()
         asked_at = time.monotonic()
         running.send_signal(signal.SIGTERM)
         done = running.finish()
@@ -60,8 +54,8 @@ def test_fault_34_sigterm_during_a_backoff(command: Command, sandbox: Sandbox):
         retry_max_elapsed_seconds=900,
     ) as running:
         running.write(ORDERS_SCHEMA, orders(10), state(9))
-        wait_until(lambda: len(sandbox.requests) == 1)
-        time.sleep(0.2)
+        running.wait_until_logged("attempt=1 next_in_seconds=6")
+        time.sleep(0.2)  # from the log's line to the wait
         running.send_signal(signal.SIGTERM)
         done = running.finish()
 
@@ -149,15 +143,15 @@ def test_fault_38_stdout_is_closed(command: Command, sandbox: Sandbox):
     """One line says so; what was loaded stays loaded."""
     with command.start(batch_size_rows=10) as running:
         running.process.stdout.close()
+        running.process.stdout = None
         running.write(ORDERS_SCHEMA, orders(10), state(9))
         wait_until(lambda: running.process.poll() is not None)
-        errors = running.process.stderr.read().decode()
-        running.process.stdout = None
+        done = running.finish()
 
-    assert running.process.returncode == 1
-    assert "stdout: STATE cannot be written (Broken pipe)" in errors
-    assert "Traceback" not in errors
-    assert "Exception ignored" not in errors
+    assert done.code == 1
+    assert "stdout: STATE cannot be written (Broken pipe)" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
     assert len(sandbox.report()) == 10
 
 
