@@ -10,6 +10,9 @@ from target_mixpanel.delivery.routes import import_route
 from target_mixpanel.delivery.verdict import Answer
 from target_mixpanel.model import ProjectToken, Record, Row, Span
 from target_mixpanel.stop import Stop
+from tests.servers import certificates, serve, tls
+
+__all__ = ["certificates", "serve", "tls"]
 
 EVENTS = import_route("https://api.mixpanel.com", ProjectToken("token"))
 
