@@ -1,4 +1,5 @@
 # make test    everything that must hold      make lint   style, types, layers
+# make quick   most of it, in a minute
 # make demo    PostgreSQL to a local Mixpanel make bench  how fast it is
 # All of them make their own environment in .venv first.
 
@@ -6,7 +7,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: bench clean constraints demo docs lint test
+.PHONY: bench clean constraints demo docs lint quick test
 
 .venv/.ready: pyproject.toml constraints.txt target_mixpanel/version.py
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=…" if sys.version_info < (3, 11) else 0)'
@@ -19,6 +20,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # what the others have not begun.
 test: .venv/.ready
 	$(BIN)/pytest --numprocesses auto --dist worksteal
+
+# Leaves out what runs the whole command (command, faults, docs, progress), the machines of rules and
+# the long orders of updates (promises), random input (fuzz), and the soak test.
+quick: .venv/.ready
+	$(BIN)/pytest --numprocesses auto --dist worksteal \
+		$(foreach folder,command docs faults fuzz progress promises soak,--ignore tests/$(folder))
 
 lint: .venv/.ready
 	$(BIN)/ruff check

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -105,11 +106,27 @@ class Running:
     """The command, running, with its pipes in hand and its log in view."""
 
     def __init__(
-        self, arguments: list[str], *, env: dict[str, str] | None = None, cwd: Path | None = None
+        self,
+        arguments: list[str],
+        *,
+        env: dict[str, str] | None = None,
+        cwd: Path | None = None,
+        is_warm: bool = True,
     ) -> None:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 (closed by the exit)
         self._marks = 0
-        self.process = WarmProcess(arguments, stderr=self._log, env=env, cwd=cwd)
+        self.process = (
+            WarmProcess(arguments, stderr=self._log, env=env, cwd=cwd)
+            if is_warm
+            else subprocess.Popen(
+                COMMAND + arguments,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._log,
+                env=env,
+                cwd=cwd,
+            )
+        )
 
     @property
     def logged(self) -> str:

@@ -7,6 +7,7 @@ Run as a script, this file is the process that waits.
 """
 
 import atexit
+import contextlib
 import functools
 import gc
 import json
@@ -72,8 +73,10 @@ class WarmProcess:
         return self.returncode
 
     def send_signal(self, number: signal.Signals) -> None:
-        if self.poll() is None:
-            os.kill(self.pid, number)
+        # It may have ended a moment ago, without having been told of yet.
+        with contextlib.suppress(ProcessLookupError):
+            if self.poll() is None:
+                os.kill(self.pid, number)
 
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)

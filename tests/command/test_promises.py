@@ -11,6 +11,7 @@ import pytest
 
 from target_mixpanel.sandbox import Sandbox, SandboxSettings
 from tests.conftest import ORDERS_SCHEMA, Command, order, orders, state
+from tests.waiting import wait_until
 
 
 def insert_ids(events: list[dict]) -> list[str]:
@@ -166,8 +167,11 @@ class TestPromise4MemoryDoesNotGrowWithTheInput:
 
             feeder = threading.Thread(target=feed)
             feeder.start()
-            feeder.join(timeout=3)
-            held_at = written
+            wait_until(lambda: len(sandbox.requests) >= 2)
+            held_at = -1
+            while held_at < written:  # until nothing more is taken for a second
+                held_at = written
+                feeder.join(timeout=1)
             running.process.kill()
             feeder.join()
 
@@ -273,7 +277,7 @@ class TestPromise6ExitCodes:
         """Records that wait for company and the STATE behind them do not wait for the next run."""
         with command.start() as running:
             running.write(ORDERS_SCHEMA, orders(10), state(9))
-            time.sleep(1.5)
+            running.wait_until_read()
             assert sandbox.raw() == []
             running.send_signal(number)
             done = running.finish()
@@ -285,7 +289,7 @@ class TestPromise6ExitCodes:
         sandbox.script({"status": 503, "times": -1})
         with command.start(shutdown_timeout_seconds=0.5) as running:
             running.write(ORDERS_SCHEMA, orders(10), state(9))
-            time.sleep(1.5)
+            running.wait_until_read()
             running.send_signal(signal.SIGTERM)
             done = running.finish()
 

@@ -11,6 +11,9 @@ from target_mixpanel.delivery.events import import_route
 from target_mixpanel.http.replies import Answer
 from target_mixpanel.model import Record, Row, Span
 from target_mixpanel.stop import Stop
+from tests.servers import certificates, serve, tls
+
+__all__ = ["certificates", "serve", "tls"]
 
 EVENTS = import_route("https://api.mixpanel.com", ProjectToken("token"))
 

@@ -1,15 +1,10 @@
 """Whatever the network does, a request ends in time, in little memory, and says how."""
 
 import base64
-import contextlib
 import gc
 import gzip
 import itertools
-import shutil
 import socket
-import ssl
-import struct
-import subprocess
 import threading
 import time
 import tracemalloc
@@ -26,112 +21,11 @@ from target_mixpanel.http.client import REPLY_MAX_BYTES, Client
 from target_mixpanel.http.endpoint import Endpoint
 from target_mixpanel.http.replies import Answer, NoAnswer, NotConnected
 from target_mixpanel.redaction import Secrets
+from tests.servers import OK_BODY, RawServer, drips, ok, resets, response, says, says_and_resets
+from tests.waiting import wait_until
 
 TOKEN = "canary-token-3f7a"
 ACCOUNT = ServiceAccount("canary-user", "canary-secret", "42")
-OK_BODY = b'{"num_records_imported":1}'
-
-
-class RawServer:
-    """
-    A server that says what it is told, byte for byte.
-
-    Each request meets the next act, the last one for ever. An act gets the connection, and keeps it
-    open by returning True.
-    """
-
-    def __init__(self, *acts, tls=None, reads=True):
-        self.acts = list(acts)
-        self.requests = []
-        self.connections = 0
-        self._tls = tls
-        self._reads = reads
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        self._open = []
-        self._is_over = threading.Event()
-        self._threads = [threading.Thread(target=self._accept)]
-
-    @property
-    def url(self):
-        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
-
-    def pause(self, seconds):
-        """Sleep until *seconds* are over or the test is; say which."""
-        return not self._is_over.wait(seconds)
-
-    def _accept(self):
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            self._open.append(connection)
-            self._threads.append(threading.Thread(target=self._serve, args=(connection,)))
-            self._threads[-1].start()
-
-    def _serve(self, connection):
-        # Whatever the client does to the connection is its affair.
-        try:
-            if self._tls:
-                connection = self._tls.wrap_socket(connection, server_side=True)
-                self._open.append(connection)
-            with connection:
-                while not self._reads or self._read(connection):
-                    act = self.acts[0] if len(self.acts) == 1 else self.acts.pop(0)
-                    if not act(connection):
-                        return
-        except OSError:
-            pass
-        finally:
-            connection.close()
-
-    def _read(self, connection):
-        received = b""
-        while b"\r\n\r\n" not in received:
-            more = connection.recv(65_536)
-            if not more:
-                return False
-            received += more
-        head, _, body = received.partition(b"\r\n\r\n")
-        length = next(
-            (
-                int(line.split(b":")[1])
-                for line in head.split(b"\r\n")
-                if line.lower().startswith(b"content-length:")
-            ),
-            0,
-        )
-        while len(body) < length:
-            body += connection.recv(65_536)
-        self.requests.append(head + b"\r\n\r\n" + body)
-        return True
-
-    def close(self):
-        self._is_over.set()
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._threads[0].join()
-        for connection in self._open:
-            with contextlib.suppress(OSError):
-                socket.socket.shutdown(connection, socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join()
-
-
-@pytest.fixture
-def serve():
-    servers = []
-
-    def serve(*acts, **options):
-        servers.append(RawServer(*acts, **options))
-        servers[-1]._threads[0].start()
-        return servers[-1]
-
-    yield serve
-    for server in servers:
-        server.close()
 
 
 def client_of(endpoint, timeout_s, credentials=ACCOUNT):
@@ -162,7 +56,7 @@ def client():
     """Make a client for a server; it is closed with the test."""
     made = []
 
-    def client(url, *, timeout_s=5.0, credentials=None):
+    def client(url, *, timeout_s=60.0, credentials=None):
         credentials = credentials or ProjectToken(TOKEN)
         made.append(OneEndpoint(import_endpoint(url, credentials), timeout_s, credentials))
         return made[-1]
@@ -178,38 +72,6 @@ def bare_environment(monkeypatch):
         monkeypatch.delenv(case(f"{scheme}_proxy"), raising=False)
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NETRC"):
         monkeypatch.delenv(name, raising=False)
-
-
-def says(text, *, then=True):
-    """Answer with *text*, and keep the connection if *then*."""
-
-    def act(connection):
-        connection.sendall(text)
-        return then
-
-    return act
-
-
-def response(status=200, body=OK_BODY, **headers):
-    lines = [f"{name.replace('_', '-')}: {value}\r\n".encode() for name, value in headers.items()]
-    head = f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\n".encode()
-    return head + b"".join(lines) + b"\r\n" + body
-
-
-ok = says(response())
-
-
-def resets(connection):
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-
-
-def says_and_resets(text):
-    def act(connection):
-        connection.sendall(text)
-        time.sleep(0.05)  # an RST overtakes what is not read yet
-        resets(connection)
-
-    return act
 
 
 class TestAnswers:
@@ -262,12 +124,13 @@ class TestAnswers:
 
 class TestFailures:
     def test_fault_01_connection_refused(self, client):
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with socket.socket() as nobody:  # bound, so that nobody else gets the port meanwhile
+            nobody.bind(("127.0.0.1", 0))
+            url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
 
-        assert client(url).send(b"x") == NoAnswer(
-            "ConnectionRefusedError: Connection refused", was_sent=False
-        )
+            assert client(url).send(b"x") == NoAnswer(
+                "ConnectionRefusedError: Connection refused", was_sent=False
+            )
 
     def test_fault_01_no_such_host(self, client, monkeypatch):
         looked_up = []
@@ -351,7 +214,7 @@ class TestFailures:
         server = serve(says(response(), then=False), ok)
         sending = client(server.url)
         sending.send(b"x")
-        time.sleep(0.05)
+        wait_until(lambda: server.closed)
 
         assert sending.send(b"x").status == 200
         assert server.connections == 2
@@ -392,7 +255,12 @@ class TestWasSent:
 
     def test_fault_79_a_server_that_never_reads_may_have_it_all(self, serve, client):
         """The kernel took the bytes; nobody knows how many."""
-        server = serve(resets, reads=False)
+
+        def resets_once_some_came(connection):
+            connection.recv(1, socket.MSG_PEEK)
+            return resets(connection)
+
+        server = serve(resets_once_some_came, reads=False)
 
         assert client(server.url).send(bytes(1_000_000)).was_sent
 
@@ -421,19 +289,6 @@ class TestWasSent:
         assert not reply.was_sent
 
 
-def drips(text, whole, server):
-    """Send *text*, then *whole* byte after byte, five a second."""
-
-    def act(connection):
-        connection.sendall(text)
-        for byte in whole:
-            connection.sendall(bytes([byte]))
-            if not server[0].pause(0.05):
-                return
-
-    return act
-
-
 class TestDeadline:
     @pytest.mark.parametrize(
         ("at_once", "slowly"),
@@ -450,12 +305,12 @@ class TestDeadline:
         """Each read is quick; the whole is not."""
         server = []
         server.append(serve(drips(at_once, slowly, server), ok))
-        sending = client(server[0].url, timeout_s=0.4)
+        sending = client(server[0].url, timeout_s=1)
         started = time.monotonic()
         reply = sending.send(b"x")
 
-        assert reply == NoAnswer("no whole answer within 0.4 s")
-        assert 0.3 < time.monotonic() - started < 1.5
+        assert reply == NoAnswer("no whole answer within 1 s")
+        assert 1 <= time.monotonic() - started < 10  # the whole would last longer
         assert sending.send(b"x").status == 200
 
     def test_fault_03_silence(self, serve, client):
@@ -469,14 +324,14 @@ class TestDeadline:
     def test_fault_31_a_server_that_does_not_read(self, serve, client):
         server = []
         server.append(serve(lambda _: server[0].pause(30) and None, reads=False))
-        sending = client(server[0].url, timeout_s=0.4)
+        sending = client(server[0].url, timeout_s=1)
 
-        assert sending.send(bytes(30_000_000)) == NoAnswer("no whole answer within 0.4 s")
+        assert sending.send(bytes(30_000_000)) == NoAnswer("no whole answer within 1 s")
 
     def test_fault_31_a_kept_connection_is_cut_too(self, serve, client):
         server = []
         server.append(serve(ok, drips(b"", response(), server), ok))
-        sending = client(server[0].url, timeout_s=0.4)
+        sending = client(server[0].url, timeout_s=1)
         replies = [sending.send(b"x") for _ in range(3)]
 
         assert [type(reply) for reply in replies] == [Answer, NoAnswer, Answer]
@@ -489,10 +344,10 @@ class TestDeadline:
         monkeypatch.setenv("HTTPS_PROXY", server[0].url)
         started = time.monotonic()
 
-        assert client("https://api.example", timeout_s=0.4).send(b"x") == NoAnswer(
-            "no whole answer within 0.4 s", was_sent=False
+        assert client("https://api.example", timeout_s=1).send(b"x") == NoAnswer(
+            "no whole answer within 1 s", was_sent=False
         )
-        assert time.monotonic() - started < 1.5
+        assert time.monotonic() - started < 10
         gc.collect()
 
     def test_fault_31_connecting_that_took_all_the_time(self, serve, client, monkeypatch):
@@ -502,16 +357,16 @@ class TestDeadline:
         real = socket.getaddrinfo
 
         def slow(*args, **options):
-            time.sleep(0.5)
+            time.sleep(1.1)
             return real(*args, **options)
 
         monkeypatch.setattr(socket, "getaddrinfo", slow)
         started = time.monotonic()
 
-        assert client(server[0].url, timeout_s=0.4).send(b"x") == NoAnswer(
-            "no whole answer within 0.4 s"
+        assert client(server[0].url, timeout_s=1).send(b"x") == NoAnswer(
+            "no whole answer within 1 s"
         )
-        assert time.monotonic() - started < 1.5
+        assert time.monotonic() - started < 10
 
     def test_no_thread_is_left_of_it(self, serve, client):
         sending = client(serve(ok).url, timeout_s=60.0)
@@ -519,7 +374,7 @@ class TestDeadline:
             sending.send(b"x")
         timers = [each for each in threading.enumerate() if isinstance(each, threading.Timer)]
         for timer in timers:
-            timer.join(5)
+            timer.join(60)
 
         assert not any(timer.is_alive() for timer in timers)
 
@@ -631,7 +486,7 @@ class TestEndpoints:
         account = ACCOUNT
         tables = tables_endpoint(server.url, account)
         table = table_endpoint(server.url, account, "a/b c")
-        with client_of(events, 5.0) as sending:
+        with client_of(events, 60.0) as sending:
             for endpoint in (events, users, tables, table):
                 assert sending.send(endpoint, b"" if endpoint is tables else b"x").status == 200
         lines = [request.split(b"\r\n")[0].decode() for request in server.requests]
@@ -652,7 +507,7 @@ class TestEndpoints:
         monkeypatch.setenv("NETRC", str(netrc))
         server = serve(ok)
         users = profiles_endpoint(server.url, USERS_PATH)
-        with client_of(users, 5.0) as sending:
+        with client_of(users, 60.0) as sending:
             sending.send(users, b"[]")
         head = server.requests[0]
 
@@ -666,7 +521,7 @@ class TestEndpoints:
         server = serve(says(response(400, b"%s %s canary-secret" % (TOKEN.encode(), secret))))
         users = profiles_endpoint(server.url, USERS_PATH)
         events = import_endpoint(server.url, ACCOUNT)
-        with client_of(events, 5.0) as sending:
+        with client_of(events, 60.0) as sending:
             replies = [sending.send(endpoint, b"x") for endpoint in (events, users)]
 
         assert [reply.body for reply in replies] == [b"[redacted] [redacted] [redacted]"] * 2
@@ -678,7 +533,7 @@ class TestEndpoints:
         path.write_bytes(content)
         server = serve(says(response(503)), resets, ok)
         table = table_endpoint(server.url, ServiceAccount("u", "canary-secret", "42"), "id")
-        with path.open("rb") as file, client_of(table, 20.0) as sending:
+        with path.open("rb") as file, client_of(table, 60.0) as sending:
             for _ in range(3):
                 sending.send(table, file)
         bodies = [request.partition(b"\r\n\r\n")[2] for request in server.requests]
@@ -717,48 +572,6 @@ class TestProxies:
         monkeypatch.setenv("HTTPS_PROXY", proxy)
 
         assert isinstance(client("https://api.example").send(b"x"), NotConnected)
-
-
-OPENSSL = shutil.which("openssl")
-
-
-@pytest.fixture(scope="session")
-def certificates(tmp_path_factory):
-    """Make self-signed certificates: for 127.0.0.1, for another host, and one that expired."""
-    if OPENSSL is None:
-        pytest.skip("needs openssl")
-    folder = tmp_path_factory.mktemp("certificates")
-    (folder / "index.txt").touch()
-    (folder / "ca.conf").write_text(
-        "[ca]\ndefault_ca=it\n[it]\ndatabase=index.txt\nnew_certs_dir=.\nrand_serial=yes\n"
-        "default_md=sha256\npolicy=any\nunique_subject=no\ncopy_extensions=copy\n"
-        "[any]\ncommonName=supplied\n"
-    )
-
-    def make(name, host, start, end):
-        run = [OPENSSL, "req", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key"]
-        run += ["-out", f"{name}.csr", "-subj", f"/CN={name}", "-addext", f"subjectAltName={host}"]
-        sign = [OPENSSL, "ca", "-batch", "-selfsign", "-config", "ca.conf", "-in", f"{name}.csr"]
-        sign += ["-keyfile", f"{name}.key", "-startdate", start, "-enddate", end, "-notext"]
-        for command in (run, [*sign, "-out", f"{name}.pem"]):
-            subprocess.run(command, cwd=folder, check=True, capture_output=True)
-
-    make("good", "IP:127.0.0.1", "20200101000000Z", "20491231000000Z")
-    make("other", "DNS:api.example", "20200101000000Z", "20491231000000Z")
-    make("expired", "IP:127.0.0.1", "20200101000000Z", "20200102000000Z")
-    return folder
-
-
-@pytest.fixture
-def tls(serve, certificates):
-    """Start a server with one of the certificates."""
-
-    def tls(name, *acts):
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificates / f"{name}.pem", certificates / f"{name}.key")
-        return serve(*acts, tls=context)
-
-    return tls
 
 
 class TestTls:
@@ -808,17 +621,17 @@ class TestTls:
         server.append(serve(drips(b"\x16\x03\x03\x40\x00", b"\2" * 999, server), reads=False))
         url = server[0].url.replace("http", "https")
 
-        assert client(url, timeout_s=0.4).send(b"x") == NoAnswer(
-            "no whole answer within 0.4 s", was_sent=False
+        assert client(url, timeout_s=1).send(b"x") == NoAnswer(
+            "no whole answer within 1 s", was_sent=False
         )
 
     def test_fault_31_slow_loris_behind_tls(self, tls, client, certificates, monkeypatch):
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificates / "good.pem"))
         server = []
         server.append(tls("good", drips(b"", response(), server), ok))
-        sending = client(server[0].url, timeout_s=0.4)
+        sending = client(server[0].url, timeout_s=1)
 
-        assert sending.send(b"x") == NoAnswer("no whole answer within 0.4 s")
+        assert sending.send(b"x") == NoAnswer("no whole answer within 1 s")
         assert sending.send(b"x").status == 200
 
     def test_a_ca_bundle_that_is_not_there_ends_the_run(self, client, monkeypatch):

@@ -1,6 +1,6 @@
-"""What the tests of whole runs borrow from those of the client: servers that misbehave, and TLS."""
+"""What the tests of whole runs borrow: servers that misbehave, TLS, a command of all types."""
 
-from tests.delivery.test_client import certificates, serve, tls
+from tests.servers import certificates, serve, tls
 from tests.whole_model import loads_all, project
 
 __all__ = ["certificates", "loads_all", "project", "serve", "tls"]

@@ -1,14 +1,18 @@
 """Row 34: a signal that comes while a STATE line is being written does not tear it."""
 
+import array
+import fcntl
 import os
 import signal
+import termios
 import time
+from typing import IO
 
 import pytest
 
 from target_mixpanel.sandbox import Sandbox
-from tests.conftest import ORDERS_SCHEMA, Command, Finished, orders
-from tests.faults.test_processes import wait_until
+from tests.conftest import ORDERS_SCHEMA, Command, Finished, Running, orders, state
+from tests.waiting import wait_until
 
 LARGE = {"bookmarks": {"orders": {"id": 9, "pad": "x" * 1_000_000}}}
 """More than any pipe holds, so that its writing lasts until somebody reads."""
@@ -18,15 +22,24 @@ def signal_while_writing(
     command: Command, sandbox: Sandbox, number: signal.Signals, unbuffered: str
 ) -> Finished:
     env = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
-    with command.start(batch_size_rows=10, env=env) as running:
-        running.write(ORDERS_SCHEMA, orders(10))
-        wait_until(sandbox.raw)
-        time.sleep(0.2)  # once all is settled it is the main thread, a signal's own, that writes
+    command.config["batch_size_rows"] = 10
+    with Running(command.arguments(), env=env, is_warm=not unbuffered) as running:
+        running.write(ORDERS_SCHEMA, orders(10), state(9))
+        # Once all is settled it is the main thread, a signal's own, that writes.
+        assert running.read_state() == state(9)["value"]
         running.write({"type": "STATE", "value": LARGE})
-        time.sleep(0.3)
+        wait_until(lambda: bytes_in(running.process.stdout) > 0)
+        time.sleep(0.1)  # until the pipe is full
         running.send_signal(number)
         time.sleep(0.2)
         return running.finish()
+
+
+def bytes_in(pipe: IO[bytes]) -> int:
+    """Return how many bytes wait in *pipe* to be read."""
+    size = array.array("i", [0])
+    fcntl.ioctl(pipe, termios.FIONREAD, size)
+    return size[0]
 
 
 @pytest.mark.parametrize(

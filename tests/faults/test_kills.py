@@ -2,16 +2,20 @@
 
 import json
 import random
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from target_mixpanel.sandbox import Sandbox
-from tests.conftest import COMMAND, ORDERS_SCHEMA, Command, order, singer, state
+from tests.conftest import ORDERS_SCHEMA, Command, Running, order, singer, state
 from tests.faults.killed_at import POINTS
+from tests.waiting import wait_until
 
 RECORDS = 400
 STATE_EVERY = 10
@@ -53,23 +57,35 @@ class Pipeline:
         )
         self.start = 0
 
-    def run(self, prefix: list[str], *, kill_after_s: float | None = None) -> int:
-        """Run once and keep the STATE; return the exit code."""
-        process = subprocess.Popen(
-            [*prefix, *self.arguments],
-            stdin=subprocess.PIPE,
+    def run_armed(self, point: str, nth: int) -> int:
+        """Run until it kills itself at *point*; return the exit code."""
+        done = subprocess.run(
+            [*KILLER, point, str(nth), *self.arguments],
+            input=tap(self.start),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            check=False,
         )
-        try:
-            stdout, _ = process.communicate(tap(self.start), timeout=kill_after_s or 60)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            stdout, _ = process.communicate()
+        self.keep(done.stdout)
+        return done.returncode
+
+    def run(self, *, kill_when: Callable[[], object] = lambda: False) -> int:
+        """Run once, killed from outside when it is time to; return the exit code."""
+        with Running(self.arguments) as running:
+            feeder = threading.Thread(target=running.end_input, args=[tap(self.start)])
+            feeder.start()
+            wait_until(lambda: kill_when() or running.process.poll() is not None)
+            running.process.kill()
+            feeder.join()
+            done = running.finish()
+        self.keep(done.stdout.encode())
+        return done.code
+
+    def keep(self, stdout: bytes) -> None:
+        """Keep the STATE for the next run."""
         reached = bookmark(stdout)
         assert reached is None or reached >= self.start - 1, "STATE went back"
         self.start = self.start if reached is None else reached
-        return process.returncode
 
     def dead_letters(self) -> Iterator[int]:
         for path in self.rejected.iterdir() if self.rejected.exists() else ():
@@ -98,17 +114,35 @@ def test_fault_37_killed_at_a_marked_point(
     pipeline = Pipeline(command, tmp_path)
     # What is confirmed together is the reader's choice; nine groups of rejections there are not.
     nth = min(nth, 2) if "dead-letter" in point else nth
-    killed = pipeline.run([*KILLER, point, str(nth)])
-    finished = pipeline.run(COMMAND)
+    killed = pipeline.run_armed(point, nth)
+    finished = pipeline.run()
 
     assert (killed, finished) == (-9, 0)
     check(pipeline, sandbox)
 
 
+def moment(sandbox: Sandbox, chance: random.Random) -> Callable[[], bool]:
+    """Return what says whether the moment has come."""
+    requests = sandbox.project.requests.arrived + chance.randrange(40)
+    pause_s = chance.uniform(0, 0.05)
+    reached_at: list[float] = []
+
+    def has_come() -> bool:
+        if not reached_at and sandbox.project.requests.arrived >= requests:
+            reached_at.append(time.monotonic())
+        return bool(reached_at) and time.monotonic() >= reached_at[0] + pause_s
+
+    return has_come
+
+
 def kill_at_random(
     command: Command, sandbox: Sandbox, tmp_path: Path, kills: int, seed: int
 ) -> None:
-    """Kill from outside at random moments, each run going on from the STATE of the one before."""
+    """
+    Kill from outside at random moments, each run going on from the STATE of the one before.
+
+    A moment is so long after so many requests of the run.
+    """
     chance = random.Random(seed)  # noqa: S311 (the same kills again when one fails)
     made = rounds = 0
     while made < kills:
@@ -118,7 +152,7 @@ def kill_at_random(
         rounds += 1
         sandbox.script(*({"delay_s": chance.uniform(0, 0.05)} for _ in range(60)))
         pipeline = Pipeline(command, folder)
-        while pipeline.run(COMMAND, kill_after_s=chance.uniform(0.3, 1.3)) == -9:
+        while pipeline.run(kill_when=moment(sandbox, chance)) == -signal.SIGKILL:
             made += 1
         check(pipeline, sandbox)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import ORDERS_SCHEMA, Command, orders, singer, state
-from tests.delivery.test_client import response, says
+from tests.servers import response, says
 
 CANARY = "c4nary-5ecret"
 ACCOUNT = {
@@ -48,7 +48,7 @@ def test_fault_76_a_bad_setting_ends_the_run_before_stdin_is_read(
 ):
     """One line names the setting; the tap, which has written nothing yet, is not waited for."""
     with command.start(**settings) as running:
-        running.process.wait(timeout=20)
+        running.process.wait(timeout=60)
         done = running.finish()
     (error,) = done.errors
 

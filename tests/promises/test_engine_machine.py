@@ -77,7 +77,7 @@ class ScriptedMixpanel:
         with self.changed:
             self.waiting.append(request)
             self.changed.notify_all()
-        request.answered.wait(timeout=30)
+        request.answered.wait(timeout=120)
         return request.reply or NoAnswer("the machine is gone")
 
     def answer(self, index: int, outcome: str) -> None:
@@ -199,7 +199,7 @@ class EngineMachine(RuleBasedStateMachine):
         return self.engine._outbox._unfinished
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while not condition():
             assert not self.engine.stop.has_failed, self.engine.stop._error
             assert time.monotonic() < end, "stuck"

@@ -152,7 +152,7 @@ class ScriptedMixpanel:
                 numbers = [int(row.split(",")[1]) for row in rows]
         request = Request(where, rows, numbers, threading.Event())
         self.waiting.append(request)
-        request.answered.wait(timeout=30)
+        request.answered.wait(timeout=120)
         return request.reply or NoAnswer("the machine is gone")
 
     def answer(self, index: int, outcome: str) -> None:
@@ -164,10 +164,10 @@ class ScriptedMixpanel:
         is_table = request.where == "lookup-tables"
         match outcome:
             case "refuse-some" if not is_table:
-                self.unwanted[request.where].update(request.numbers[::2])
+                self._refuse(request.where, request.numbers[::2])
                 return self._judge(request)
             case "refuse-all" if not is_table:
-                self.unwanted[request.where].update(request.numbers)
+                self._refuse(request.where, request.numbers)
                 return self._judge(request)
             case "lost-reply":
                 self._judge(request)
@@ -182,6 +182,10 @@ class ScriptedMixpanel:
                 return Answer(400, b'{"error":"no"}')
             case _:
                 return self._judge(request)
+
+    def _refuse(self, where: str, numbers: list[int]) -> None:
+        """Never take these from now on; what was taken once is taken again, as Mixpanel does."""
+        self.unwanted[where].update(set(numbers) - self.committed[where])
 
     def _judge(self, request: Request) -> Reply:
         unwanted = self.unwanted[request.where]
@@ -285,7 +289,7 @@ class WholeModelMachine(RuleBasedStateMachine):
         replies = itertools.chain(outcomes, itertools.repeat("accept"))
         acting = self.reader.submit(action)
         wait([acting], timeout=0.0005)
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while not acting.done():
             assert time.monotonic() < end, "stuck"
             if self.mixpanel.waiting:  # the latest one first: what is sent at once may overtake
@@ -330,7 +334,7 @@ class WholeModelMachine(RuleBasedStateMachine):
     # No precondition: it would depend on the senders' threads, and the run could not be repeated.
     @rule(index=st.integers(0, 10), outcome=st.sampled_from(OUTCOMES))
     def answer(self, index: int, outcome: str) -> None:
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         # An answer that was just given may be all there was to answer.
         while not self.mixpanel.waiting and self.unfinished():
             assert not self.engine.stop.has_failed, self.engine.stop._error

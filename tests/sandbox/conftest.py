@@ -77,7 +77,7 @@ def import_(http, ndjson):
             params={"strict": "1", **query},
             headers={"Content-Type": "application/x-ndjson", **(headers or {})},
             auth=auth,
-            timeout=10,
+            timeout=60,
         )
 
     return import_
@@ -102,7 +102,7 @@ def update(http):
 
     def update(sandbox, updates, *, path="/engage", **query):
         rows = [{"$token": "sandbox-token", **row} for row in updates]
-        return http.post(f"{sandbox.url}{path}", json=rows, params=query, timeout=10)
+        return http.post(f"{sandbox.url}{path}", json=rows, params=query, timeout=60)
 
     return update
 
@@ -119,7 +119,7 @@ def put_table(http):
             data=csv if isinstance(csv, bytes) else csv.encode(),
             headers={"Content-Type": "text/csv", **(headers or {})},
             auth=auth,
-            timeout=10,
+            timeout=60,
         )
 
     return put_table

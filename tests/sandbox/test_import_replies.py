@@ -185,7 +185,7 @@ def test_two_thousand_rows_are_the_most(start, event, import_, status):
 
 @pytest.mark.parametrize("method", ["GET", "PUT"])
 def test_other_methods_are_not_allowed(sandbox, method):
-    assert requests.request(method, f"{sandbox.url}/import", timeout=5).status_code == 405
+    assert requests.request(method, f"{sandbox.url}/import", timeout=60).status_code == 405
 
 
 def test_a_trailing_slash_is_the_same(sandbox, event, http):

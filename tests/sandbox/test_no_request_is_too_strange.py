@@ -34,7 +34,7 @@ def test_any_event_is_judged(sandbox, http, rows):
     body = json.dumps(rows).encode()
     headers = {"Content-Type": "application/json"}
     reply = http.post(
-        f"{sandbox.url}/import", body, headers=headers, auth=("sandbox-token", ""), timeout=5
+        f"{sandbox.url}/import", body, headers=headers, auth=("sandbox-token", ""), timeout=60
     )
 
     assert reply.status_code in ANSWERS
@@ -52,7 +52,7 @@ def test_any_bytes_are_judged(sandbox, import_, body):
 def test_any_update_is_judged(sandbox, http, rows):
     body = json.dumps(rows).encode()
     headers = {"Content-Type": "application/json"}
-    reply = http.post(f"{sandbox.url}/engage", body, headers=headers, timeout=5)
+    reply = http.post(f"{sandbox.url}/engage", body, headers=headers, timeout=60)
 
     assert reply.status_code in ANSWERS
 

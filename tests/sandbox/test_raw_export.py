@@ -14,7 +14,7 @@ DAY = {"from_date": "2026-10-01", "to_date": "2026-10-01"}
 def export(sandbox, http, service_account):
     def export(auth=service_account, **query):
         params = {"project_id": "1", **DAY, **query}
-        return http.get(f"{sandbox.url}/api/2.0/export", params=params, auth=auth, timeout=5)
+        return http.get(f"{sandbox.url}/api/2.0/export", params=params, auth=auth, timeout=60)
 
     return export
 

@@ -10,12 +10,13 @@ import pytest
 import requests
 
 from target_mixpanel.sandbox import FaultSpec
+from tests.waiting import wait_until
 
 
 @pytest.fixture
 def connect(sandbox):
     """A bare socket: no library between the claim and the wire."""
-    with socket.create_connection(("127.0.0.1", sandbox.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", sandbox.port), timeout=60) as connection:
         yield connection
 
 
@@ -106,7 +107,7 @@ def test_a_reset_before_reading_does_not_wait_for_the_body(sandbox, connect):
 
 def test_a_truncated_reply_announces_more_than_it_has(sandbox, event, ndjson):
     sandbox.script({"truncate": 50})
-    connection = http.client.HTTPConnection("127.0.0.1", sandbox.port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", sandbox.port, timeout=60)
     headers = {"Authorization": "Basic sandbox-token:", "Content-Type": "application/x-ndjson"}
     connection.request("POST", "/import", ndjson([event()]), headers)
     reply = connection.getresponse()
@@ -119,10 +120,13 @@ def test_a_truncated_reply_announces_more_than_it_has(sandbox, event, ndjson):
 
 
 def test_a_delay_comes_after_the_commit(sandbox, event, import_, http):
-    sandbox.script({"delay_s": 5})
+    sandbox.script({"delay_s": 60})
 
     with pytest.raises(requests.ReadTimeout):
-        http.post(f"{sandbox.url}/import", json=[event()], auth=("sandbox-token", ""), timeout=0.2)
+        http.post(
+            f"{sandbox.url}/import", json=[event()], auth=("sandbox-token", ""), timeout=(60, 0.2)
+        )
+    wait_until(sandbox.raw)
     assert len(sandbox.raw()) == 1
 
 
@@ -177,7 +181,7 @@ def test_replies_may_come_out_of_order(sandbox, event, import_):
     def send(name):
         body = [event(name)]
         reply = requests.post(
-            f"{sandbox.url}/import", json=body, auth=("sandbox-token", ""), timeout=5
+            f"{sandbox.url}/import", json=body, auth=("sandbox-token", ""), timeout=60
         )
         answered.append((name, reply.status_code))
 
@@ -201,7 +205,7 @@ def test_a_reset_of_the_sandbox_releases_what_is_held(sandbox, event, import_):
     while not sandbox.raw():
         time.sleep(0.001)
     sandbox.reset()
-    held.join(timeout=2)
+    held.join(timeout=60)
 
     assert not held.is_alive()
 
