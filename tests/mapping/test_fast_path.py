@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from target_mixpanel.errors import TargetMixpanelError
 from target_mixpanel.pipeline import Refused, StreamPipeline, TimeWindow
 from target_mixpanel.reader import _decode as decode_line
+from tests.mapping.drawn import IDENTITIES, IDS, JSON, KEYS, MAPPINGS, NAMES, TIMES
 from tests.mapping.making import NOW_MS, shape_of, spec_of, written
-from tests.mapping.test_pipeline import IDENTITIES, IDS, JSON, KEYS, MAPPINGS, NAMES, TIMES
 
 TEXT = {"type": ["null", "string"]}
 NUMBER = {"type": ["number", "null"]}
