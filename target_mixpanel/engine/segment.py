@@ -157,4 +157,5 @@ class SegmentCompiler:
             is_schema_enforced=settings.validate_records,
             takes_metadata=settings.add_record_metadata,
             hash_key=None if settings.hash_key is None else settings.hash_key.encode(),
+            insert_id_salt=settings.insert_id_salt,
         )

@@ -16,10 +16,10 @@ from target_mixpanel.mapping.stream_schema import METADATA_PREFIX, StreamSchema
 from target_mixpanel.mapping.times import instant, parse_iso
 from target_mixpanel.specs.spec import EventSpec, KeyColumns, KeyProperties, VerbatimInsertId
 
-InsertIdReader: TypeAlias = Callable[[Values, str], str]
-"""(a record's values, its event's name) → $insert_id."""
+InsertIdReader: TypeAlias = Callable[[Values, str, int], str]
+"""(a record's values, its event's name and time in ms) → $insert_id."""
 
-RECIPE_VERSION: Final = 1
+RECIPE_VERSION: Final = 2
 """Part of every hashed $insert_id. A change here makes every repeat a new event: never change the
 recipe below without a new number, nor the number without a release that says so."""
 
@@ -38,8 +38,11 @@ def insert_id_reader(spec: EventSpec, stream_schema: StreamSchema, slots: Slots)
     """
     Compile how a stream's records get their $insert_id.
 
-    The recipe: BLAKE2b-128, in hex, of the JSON array [version, stream, event, keys], where a key
-    that is a date-time counts as its instant, and a number as its value, however they are spelled.
+    The recipe: BLAKE2b-128, in hex, of the JSON array [version, salt, stream, event, [time, …]],
+    the salt only if there is one, then the event's time in ms and the keys. A key that is a
+    date-time counts as its instant, and a number as its value, however they are spelled. The time
+    is in it because Mixpanel's compaction merges what has one id on one day, whatever its time.
+    https://developer.mixpanel.com/reference/event-deduplication
 
     Raises:
         StreamSchemaError: The schema has no such column.
@@ -54,7 +57,7 @@ def insert_id_reader(spec: EventSpec, stream_schema: StreamSchema, slots: Slots)
         case KeyProperties() if stream_schema.key_properties:
             return _hashed(_resolve_key(stream_schema, place), spec, stream_schema, slots)
         case KeyProperties():
-            return _hashed_whole(stream_schema.stream, slots)
+            return _hashed_whole(stream_schema, slots)
 
 
 def _resolve_key(stream_schema: StreamSchema, place: str) -> list[ResolvedColumn]:
@@ -72,7 +75,7 @@ def _resolve_key(stream_schema: StreamSchema, place: str) -> list[ResolvedColumn
 def _verbatim(column: ResolvedColumn, slots: Slots) -> InsertIdReader:
     slot = slots.add(column)
 
-    def read(values: Values, event: str) -> str:  # noqa: ARG001 (one signature for all recipes)
+    def read(values: Values, event: str, time_ms: int) -> str:  # noqa: ARG001 (as all recipes)
         value = values[slot]
         text = str(value) if type(value) is int else value
         if type(text) is not str or not _VERBATIM.fullmatch(text) or text.lower() in RESERVED_IDS:
@@ -94,7 +97,7 @@ def _hashed(
     stream_schema: StreamSchema,
     slots: Slots,
 ) -> InsertIdReader:
-    recipe, timezone = _Recipe(stream_schema.stream), spec.timezone
+    recipe, timezone = _Recipe(stream_schema), spec.timezone
     readers = [
         (
             slots.add(column),
@@ -104,8 +107,8 @@ def _hashed(
         for column in columns
     ]
 
-    def read(values: Values, event: str) -> str:
-        keys = []
+    def read(values: Values, event: str, time_ms: int) -> str:
+        keys: list[Any] = [time_ms]
         for slot, name, is_time in readers:
             value = values[slot]
             kind = type(value)
@@ -122,10 +125,10 @@ def _hashed(
     return read
 
 
-def _hashed_whole(stream: str, slots: Slots) -> InsertIdReader:
-    recipe, slot = _Recipe(stream), slots.add(WHOLE_RECORD)
+def _hashed_whole(stream_schema: StreamSchema, slots: Slots) -> InsertIdReader:
+    recipe, slot = _Recipe(stream_schema), slots.add(WHOLE_RECORD)
 
-    def read(values: Values, event: str) -> str:
+    def read(values: Values, event: str, time_ms: int) -> str:
         # The loader's and the tap's bookkeeping differs between runs; the record does not.
         own = {
             name: canonical(value)
@@ -133,26 +136,28 @@ def _hashed_whole(stream: str, slots: Slots) -> InsertIdReader:
             if not name.startswith(METADATA_PREFIX)
         }
         hashed = recipe.begun(event).copy()
-        hashed.update(canonical_json(own) + b"]")
+        hashed.update(canonical_json([time_ms, {"record": own}]) + b"]")
         return hashed.hexdigest()
 
     return read
 
 
 class _Recipe:
-    """BLAKE2b of `[version, stream, event, keys]`; what all records share is hashed once."""
+    """BLAKE2b of what all records share, which is hashed once: all before the time."""
 
-    def __init__(self, stream: str) -> None:
-        self._stream = stream
+    def __init__(self, stream_schema: StreamSchema) -> None:
+        salt = stream_schema.insert_id_salt
+        salts = () if salt is None else (salt,)
+        self._shared = (RECIPE_VERSION, *salts, stream_schema.stream)
         self._event: str | None = None
         self._begun = blake2b(digest_size=_DIGEST_BYTES)
 
     def begun(self, event: str) -> blake2b:
-        """Return the hash of all that comes before the keys; to be copied."""
+        """Return the hash of all that comes before the time; to be copied."""
         if event != self._event:
             self._event = event
-            # Up to where the keys begin: `[1,"orders","Order Placed",`
-            start = canonical_json([RECIPE_VERSION, self._stream, event]).removesuffix(b"]") + b","
+            # Up to where the time begins: `[2,"orders","Order Placed",`
+            start = canonical_json([*self._shared, event]).removesuffix(b"]") + b","
             self._begun = blake2b(start, digest_size=_DIGEST_BYTES)
         return self._begun
 

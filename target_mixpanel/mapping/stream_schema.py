@@ -22,3 +22,5 @@ class StreamSchema(msgspec.Struct, frozen=True):
     takes_metadata: bool = False
     """Whether "*" takes the `_sdc_*` columns, too."""
     hash_key: bytes | None = None
+    insert_id_salt: str | None = None
+    """Part of every hashed $insert_id, if there is one."""

@@ -113,7 +113,7 @@ def _compile_events(plan: EventPlan, records: TypedRecords) -> MapRecord:
     _add_name(function, plan)
     _add_time(function, plan)
     function.bind("read_insert_id", plan.read_insert_id)
-    function.add("insert_id = read_insert_id(values, name)")
+    function.add("insert_id = read_insert_id(values, name, time_ms)")
     ids = [f"id{number}" for number in range(len(plan.id_names))]
     function.bind("identify", plan.identify)
     function.add(f"{', '.join(ids)}, = identify(values)")
