@@ -381,7 +381,6 @@ def test_a_verbatim_id_is_used_as_it_is(value, expected):
         pytest.param("a\n", id="line-feed"),
         pytest.param("Null", id="reserved"),
         pytest.param(0, id="reserved-number"),
-        pytest.param(None, id="null"),
         pytest.param(1.5, id="decimal"),
         pytest.param(True, id="true"),
         pytest.param(["a"], id="list"),
@@ -391,6 +390,55 @@ def test_a_verbatim_id_that_mixpanel_refuses_is_refused(value):
     flaw = refusal(insert_id, {"user": value}, stream_schema=stream_schema_of(), insert_id="user")
 
     assert (flaw.reason, flaw.field) == ("invalid_insert_id", "user")
+
+
+@pytest.mark.parametrize("key", [("id",), ("id", "created_at"), ()])
+def test_where_a_verbatim_id_is_null_the_default_recipe_stands_in(key):
+    """A project can be moved though its older events have no id."""
+    record = {"id": 7, "created_at": "2026-09-01T10:00:00Z", "user": None}
+    stream_schema = stream_schema_of(key=key)
+
+    assert insert_id(record, stream_schema, insert_id="user") == insert_id(record, stream_schema)
+
+
+def test_a_verbatim_id_needs_no_key():
+    stream_schema = stream_schema_of(key=("uuid",))
+
+    assert insert_id({"user": "u-1"}, stream_schema, insert_id="user") == "u-1"
+    assert refusal(insert_id, {"user": None}, stream_schema, insert_id="user").reason == "null_key"
+
+
+@pytest.mark.parametrize(
+    ("members", "same"),
+    [
+        pytest.param([{"column": "id"}], ["id"], id="written-out"),
+        pytest.param([{"column": "id", "default": 5}], ["id"], id="default-that-is-not-needed"),
+        pytest.param([{"column": "amount", "default": 7}], ["id"], id="default"),
+        pytest.param([{"value": 7}], ["id"], id="value"),
+        pytest.param(
+            [{"column": "user", "default": "2026-09-01T12:00:00+02:00"}],
+            ["created_at"],
+            id="default-time",
+        ),
+        pytest.param([{"value": 7}, "created_at"], ["id", "created_at"], id="value-and-column"),
+        pytest.param(["created_at", {"value": 7.0}], ["created_at", "id"], id="column-and-value"),
+    ],
+)
+def test_a_member_may_have_a_default_or_be_a_value(members, same):
+    record = {"id": 7, "created_at": "2026-09-01T10:00:00Z"}
+    time = {"type": ["null", "string"], "format": "date-time"}
+    columns = {"id": {}, "created_at": time, "amount": {}, "user": time}
+    ids = {insert_id(record, stream_schema_of(columns), insert_id=each) for each in (members, same)}
+
+    assert len(ids) == 1
+
+
+def test_a_member_without_a_default_is_refused_where_it_is_null():
+    members = [{"column": "user", "default": None}]
+
+    assert refusal(insert_id, {"user": None}, stream_schema_of(), insert_id=members).reason == (
+        "null_key"
+    )
 
 
 def test_a_key_that_the_schema_lacks_is_named_before_the_first_record():
