@@ -24,3 +24,5 @@ class StreamSchema(msgspec.Struct, frozen=True):
     hash_key: bytes | None = None
     insert_id_salt: str | None = None
     """Part of every hashed $insert_id, if there is one."""
+    bookmark_properties: tuple[str, ...] = ()
+    """By which columns the tap knows what to read again; none where it does not say."""
