@@ -46,15 +46,17 @@ class Comparison:
         return all(agreements)
 
     def _counts(self) -> bool:
-        head = ("", "in PostgreSQL", "to be sent", "received", "in Mixpanel", "")
+        head = ("", "in PostgreSQL", "to be sent", "received", "in reports", "compacted", "")
         table: list[tuple[str, ...]] = [head]
         all_agree = True
         for destination in DESTINATIONS:
             there, sent = self.source.there(destination), self._sent[destination]
             arrived = self._arrived(destination)
             agree = (arrived.received, arrived.there) == (sent, there)
+            agree = agree and arrived.compacted in {None, there}
             all_agree = all_agree and agree
-            numbers = (f"{n:,}" for n in (there, sent, arrived.received, arrived.there))
+            counts = (there, sent, arrived.received, arrived.there, arrived.compacted)
+            numbers = ("" if count is None else f"{count:,}" for count in counts)
             table.append((destination.title, *numbers, _verdict(agree=agree)))
         self.console.table(table)
         return all_agree

@@ -36,6 +36,8 @@ class Arrived:
 
     received: int
     there: int
+    compacted: int | None = None
+    """Of events, how many are left when Mixpanel has compacted them; None: nothing is compacted."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,9 @@ class Sandbox:
     url: str
 
     def events(self, event: str) -> Arrived:
-        """Count one event, as received and as reports show it."""
-        count = self._summary["events"].get(event, {"raw": 0, "report": 0})
-        return Arrived(received=count["raw"], there=count["report"])
+        """Count one event, as received, as reports show it, and as compaction leaves it."""
+        count = self._summary["events"].get(event, {"raw": 0, "report": 0, "compacted": 0})
+        return Arrived(count["raw"], count["report"], count["compacted"])
 
     def users(self) -> Arrived:
         """Count updates of users, and users."""

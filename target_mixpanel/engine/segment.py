@@ -7,6 +7,7 @@ from typing import Protocol
 import msgspec
 
 from target_mixpanel.delivery.batches import BatchBuilder
+from target_mixpanel.engine.identity_warnings import IdentityWarnings
 from target_mixpanel.engine.summary import StreamCounts
 from target_mixpanel.errors import StreamSchemaError, listed, printable
 from target_mixpanel.mapping.stream_schema import StreamSchema
@@ -40,6 +41,7 @@ class SchemaMessage(msgspec.Struct, frozen=True):
     """As a Singer SCHEMA message; of two alike the second changes nothing. Empty: to be made."""
     is_from_singer: bool = True
     """Whether records that come as bytes are RECORD messages, not the columns alone."""
+    bookmark_properties: tuple[str, ...] = ()
 
 
 def with_line(message: SchemaMessage) -> SchemaMessage:
@@ -105,6 +107,7 @@ class SegmentCompiler:
         self._find_destination = find_destination
         self._now_ms = now_ms
         self._window = TimeWindow(settings.since_ms, settings.until_ms)
+        self._warnings = IdentityWarnings()
 
     def compile(self, message: SchemaMessage, counts: StreamCounts) -> Segment:
         """
@@ -118,9 +121,11 @@ class SegmentCompiler:
         if not specs:
             self._skip(message.stream)
             return segment
+        stream_schema = self._stream_schema(message)
         pipeline = segment.pipeline = StreamPipeline(
-            specs, self._stream_schema(message), self._window, now_ms=self._now_ms
+            specs, stream_schema, self._window, now_ms=self._now_ms
         )
+        self._warnings.look_at(specs, stream_schema)
         if pipeline.left_out:
             logger.info(
                 '%s: "*" leaves out %s; name what you need under properties',
@@ -157,4 +162,6 @@ class SegmentCompiler:
             is_schema_enforced=settings.validate_records,
             takes_metadata=settings.add_record_metadata,
             hash_key=None if settings.hash_key is None else settings.hash_key.encode(),
+            insert_id_salt=settings.insert_id_salt,
+            bookmark_properties=message.bookmark_properties,
         )

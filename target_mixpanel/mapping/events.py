@@ -113,12 +113,12 @@ class EventPlan(msgspec.Struct, frozen=True):
         name = self.event_name or self.name_event(values)
         if type(name) is not str or not name or name.isspace():
             refuse("missing_event", detail="is null, blank or no text")
-        insert_id = self.read_insert_id(values, name)
+        value = self.fetch_time(values)
+        if value is None:
+            refuse("missing_time", self.time_name, "is null or missing")
+        time_ms = self.read_time(value, now_ms)
+        insert_id = self.read_insert_id(values, name, time_ms)
         try:
-            value = self.fetch_time(values)
-            if value is None:
-                refuse("missing_time", self.time_name, "is null or missing")
-            time_ms = self.read_time(value, now_ms)
             refuse_outside_window(time_ms, now_ms)
             ids = self.identify(values)
             ip = () if self.read_ip is None else (self.read_ip(values),)

@@ -34,6 +34,8 @@ class Slot(msgspec.Struct):
     """One use of a column by a plan, and so one place in the values that a record is taken into."""
 
     column: ResolvedColumn
+    is_rare: bool = False
+    """Whether few records need it, if any: the fast way goes without."""
 
 
 class Slots:
@@ -42,9 +44,9 @@ class Slots:
     def __init__(self) -> None:
         self.all: list[Slot] = []
 
-    def add(self, column: ResolvedColumn) -> int:
+    def add(self, column: ResolvedColumn, *, is_rare: bool = False) -> int:
         """Return the index that *column*'s value will have for this use."""
-        self.all.append(Slot(column))
+        self.all.append(Slot(column, is_rare))
         return len(self.all) - 1
 
 

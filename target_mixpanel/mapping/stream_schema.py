@@ -22,3 +22,7 @@ class StreamSchema(msgspec.Struct, frozen=True):
     takes_metadata: bool = False
     """Whether "*" takes the `_sdc_*` columns, too."""
     hash_key: bytes | None = None
+    insert_id_salt: str | None = None
+    """Part of every hashed $insert_id, if there is one."""
+    bookmark_properties: tuple[str, ...] = ()
+    """By which columns the tap knows what to read again; none where it does not say."""

@@ -51,17 +51,19 @@ FALL_BACK: Final = (
 class FastPath:
     """The fast way of one stream under one schema."""
 
-    def __init__(self, stream_schema: StreamSchema, plans: Sequence[Plan]) -> None:
+    def __init__(
+        self, stream_schema: StreamSchema, plans: Sequence[Plan], needed_keys: frozenset[str]
+    ) -> None:
         """
-        Compile *plans* against *stream_schema*.
+        Compile *plans* against *stream_schema*, for records that have all *needed_keys*.
 
         Raises:
             UntypeableSchemaError: There is no fast way.
         """
-        paths = [slot.column.path for plan in plans for slot in plan.slots]
+        paths = [slot.column.path for plan in plans for slot in plan.slots if not slot.is_rare]
         if not all(paths):
             raise UntypeableSchemaError  # of a record that is taken whole nothing may be skipped
-        records = TypedRecords(stream_schema, paths)
+        records = TypedRecords(stream_schema, paths, needed_keys)
         self.decode: Final = records.decode
         self.decode_bare: Final = records.decode_bare
         """Line → record; or raises one of `FALL_BACK`."""
@@ -108,12 +110,15 @@ def _compile(plan: Plan, records: TypedRecords) -> MapRecord:
 def _compile_events(plan: EventPlan, records: TypedRecords) -> MapRecord:
     function = _Function("map_record(record, now_ms)")
     accesses = [records.access(slot.column.path) for slot in plan.slots]
-    own = [_add_value(function, slot, accesses[slot]) for slot in range(plan.first_property)]
+    own = [
+        "None" if plan.slots[slot].is_rare else _add_value(function, slot, accesses[slot])
+        for slot in range(plan.first_property)
+    ]
     function.add(f"values = [{', '.join(own)}]")
     _add_name(function, plan)
     _add_time(function, plan)
     function.bind("read_insert_id", plan.read_insert_id)
-    function.add("insert_id = read_insert_id(values, name)")
+    function.add("insert_id = read_insert_id(values, name, time_ms)")
     ids = [f"id{number}" for number in range(len(plan.id_names))]
     function.bind("identify", plan.identify)
     function.add(f"{', '.join(ids)}, = identify(values)")

@@ -8,6 +8,7 @@ import msgspec
 
 from target_mixpanel.mapping.events import Event
 from target_mixpanel.mapping.lookup_tables import LookupTablePlan, TableRow
+from target_mixpanel.mapping.needed_keys import needed_keys
 from target_mixpanel.mapping.paths import record_splitter
 from target_mixpanel.mapping.plans import MappedRecord, Plan, compile_plan
 from target_mixpanel.mapping.profiles import ProfileUpdate
@@ -78,8 +79,9 @@ class StreamPipeline:
         ]
         """For each destination that is a lookup table, its CSV's first line."""
         self._plans = [(plan, record_splitter(plan.slots)) for plan in plans]
-        self._fast_path = _fast_path(stream_schema, plans)
-        self._key_properties = stream_schema.key_properties
+        needed = [needed_keys(spec, stream_schema) for spec in specs]
+        self._needed_keys = frozenset[str]().union(*needed)
+        self._fast_path = _fast_path(stream_schema, plans, self._needed_keys)
         self._now_ms = now_ms
         self.is_ahead = False
         """Whether a row's time lay ahead of the clock, by less than Mixpanel refuses."""
@@ -122,7 +124,7 @@ class StreamPipeline:
 
     def run(self, record: JsonObject) -> Outcome:
         """Return what becomes of *record*."""
-        for name in self._key_properties:
+        for name in self._needed_keys:
             if name not in record:
                 return Unloadable(Flaw("validate", "missing_key", name, "is a key property"))
         if self._validator is not None:
@@ -188,8 +190,10 @@ def _insert_id(mapped: MappedRecord) -> str | None:
     return mapped.insert_id if isinstance(mapped, Event) else None
 
 
-def _fast_path(stream_schema: StreamSchema, plans: Sequence[Plan]) -> FastPath | None:
+def _fast_path(
+    stream_schema: StreamSchema, plans: Sequence[Plan], needed_keys: frozenset[str]
+) -> FastPath | None:
     try:
-        return FastPath(stream_schema, plans)
+        return FastPath(stream_schema, plans, needed_keys)
     except UntypeableSchemaError:
         return None

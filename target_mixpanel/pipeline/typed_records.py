@@ -91,9 +91,16 @@ class ValueAccess(msgspec.Struct):
 class TypedRecords:
     """The type of one stream's records under one schema."""
 
-    def __init__(self, stream_schema: StreamSchema, paths: Iterable[tuple[str, ...]]) -> None:
+    def __init__(
+        self,
+        stream_schema: StreamSchema,
+        paths: Iterable[tuple[str, ...]],
+        needed_keys: frozenset[str],
+    ) -> None:
         """
         Compile the type for records of *stream_schema*, of which the values at *paths* are wanted.
+
+        A record that lacks one of *needed_keys* is none of that type.
 
         Raises:
             UntypeableSchemaError: There is none.
@@ -102,9 +109,7 @@ class TypedRecords:
         for path in paths:
             use.note(path)
         try:
-            self._record = _object(
-                stream_schema.schema, use, frozenset(stream_schema.key_properties)
-            )
+            self._record = _object(stream_schema.schema, use, needed_keys)
             message = msgspec.defstruct(
                 "RecordMessage",
                 [

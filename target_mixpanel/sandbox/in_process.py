@@ -92,6 +92,10 @@ class Sandbox:
         """The events that Mixpanel's reports would show, deduplicated."""
         return [msgspec.json.decode(line) for line in self.project.events.report(event)]
 
+    def compacted(self, event: str | None = None) -> list[dict[str, Any]]:
+        """The events that are left after Mixpanel's compaction: one of each $insert_id on a day."""
+        return [msgspec.json.decode(line) for line in self.project.events.compacted(event)]
+
     def raw(self, event: str | None = None) -> list[dict[str, Any]]:
         """Every accepted event, in order of arrival."""
         return [msgspec.json.decode(line) for line in self.project.events.raw(event)]

@@ -88,6 +88,7 @@ def _numbers(project: Project) -> str:
         {
             "Events accepted": summary.accepted,
             "In reports": summary.report_rows,
+            "After compaction": summary.compacted_rows,
             "Duplicates": summary.duplicates,
             "Rows rejected": summary.rejected,
             "Users": summary.users,
@@ -100,10 +101,16 @@ def _numbers(project: Project) -> str:
 
 def _events(project: Project) -> str:
     rows = [
-        (name, count.raw, count.report)
+        (name, count.raw, count.report, count.compacted)
         for name, count in sorted(project.events.counts().items())[: ROWS_SHOWN * 5]
     ]
-    return table("Events by name", ("Event", "Raw rows", "Rows in reports"), rows)
+    head = ("Event", "Raw rows", "Rows in reports", "After compaction")
+    return table(
+        "Events by name",
+        head,
+        rows,
+        note="compaction leaves one of an event, a distinct_id and an $insert_id on one day",
+    )
 
 
 def _newest(project: Project) -> str:

@@ -53,16 +53,18 @@ class _Questions:
         self._project = project
 
     def events(self, request: Request) -> list[msgspec.Raw]:
-        """The newest rows of the report or the raw view, oldest first."""
+        """The newest rows of the report, the compacted or the raw view, oldest first."""
         event = request.query_params.get("event")
         store = self._project.events
         match request.query_params.get("view", "report"):
             case "report":
                 lines = store.report(event)
+            case "compacted":
+                lines = store.compacted(event)
             case "raw":
                 lines = store.raw(event)
             case _:
-                raise ValueError("view must be report or raw")
+                raise ValueError("view must be report, compacted or raw")
         return [msgspec.Raw(line) for line in lines[-_limit(request) :]]
 
     def users(self, request: Request) -> dict[str, Properties]:

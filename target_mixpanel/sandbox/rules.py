@@ -107,9 +107,14 @@ def loose_key(row: object) -> EventKey:
     return (
         str(event.get("event") or ""),
         str(known.get("distinct_id") or ""),
-        time if type(time) is int else 0,
+        _in_ms(time) if type(time) is int else 0,
         str(known.get("$insert_id") or ""),
     )
+
+
+def _in_ms(time: int) -> int:
+    # The valid ranges of seconds and of milliseconds never overlap.
+    return time * 1000 if time < EARLIEST_TIME_S * 1000 else time
 
 
 def _time_ms(time: object, now_s: float) -> int:
@@ -117,8 +122,7 @@ def _time_ms(time: object, now_s: float) -> int:
         raise invalid("properties.time", "must not be missing")
     if type(time) is not int:
         raise invalid("properties.time", "must be specified as seconds since epoch")
-    # The valid ranges of seconds and of milliseconds never overlap.
-    time_ms = time * 1000 if time < EARLIEST_TIME_S * 1000 else time
+    time_ms = _in_ms(time)
     if time_ms < EARLIEST_TIME_S * 1000:
         raise invalid("properties.time", "must not be before 1971-01-01")
     if time_ms > (now_s + MAX_AHEAD_S) * 1000:

@@ -1,11 +1,11 @@
-"""Which events are in Mixpanel, and which of them do its reports show?"""
+"""Which events are in Mixpanel, which of them do its reports show, and which will be left?"""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections import Counter, deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
@@ -19,6 +19,13 @@ MAX_REJECTIONS_KEPT: Final = 1_000
 
 MAX_MESSAGES: Final = 1_000
 """Messages name properties, so a client could invent them without end."""
+
+
+_MS_PER_DAY: Final = 86_400_000
+
+CompactedKey: TypeAlias = tuple[str, str, int, str]
+"""event, distinct_id, calendar day (UTC), $insert_id: of rows equal in all four, compaction leaves
+one. https://developer.mixpanel.com/reference/event-deduplication"""
 
 
 class Rejection(msgspec.Struct, frozen=True):
@@ -38,17 +45,18 @@ class RejectedRow(msgspec.Struct, frozen=True):
 
 
 class EventCount(msgspec.Struct):
-    """Rows of one event name: all accepted, and those that reports show."""
+    """Rows of one event name: all accepted, those that reports show, those compaction leaves."""
 
     raw: int = 0
     report: int = 0
+    compacted: int = 0
 
 
 class EventStore:
     """
-    Accepted rows in order of arrival, and the newest of each identity.
+    Accepted rows in order of arrival, the newest of each identity, and the newest of each on a day.
 
-    A row is evicted from both once *keep_rows* newer ones came: then its twin is
+    A row is evicted from all once *keep_rows* newer ones came: then its twin is
     no longer known as a duplicate. One lock guards all of it, for tests read it
     from their own thread.
     """
@@ -62,6 +70,7 @@ class EventStore:
         with self._lock:
             self._rows: deque[tuple[EventKey, bytes]] = deque()
             self._shown: dict[EventKey, bytes] = {}
+            self._left: dict[CompactedKey, bytes] = {}
             self._counts: dict[str, EventCount] = {}
             self._messages: Counter[str] = Counter()
             self._rejected: deque[RejectedRow] = deque(maxlen=MAX_REJECTIONS_KEPT)
@@ -80,6 +89,10 @@ class EventStore:
                 else:
                     count.report += 1
                 self._shown[known] = line
+                of_day = _compacted(known)
+                if of_day not in self._left:
+                    count.compacted += 1
+                self._left[of_day] = line
                 self._rows.append((known, line))
             self._evict()
 
@@ -101,6 +114,11 @@ class EventStore:
         with self._lock:
             return [line for key, line in self._shown.items() if event in {None, key[0]}]
 
+    def compacted(self, event: str | None = None) -> list[bytes]:
+        """The rows that Mixpanel's compaction, some hours later, leaves of all."""
+        with self._lock:
+            return [line for key, line in self._left.items() if event in {None, key[0]}]
+
     def insert_ids(self) -> list[str]:
         with self._lock:
             return [key[3] for key, _ in self._rows]
@@ -108,7 +126,8 @@ class EventStore:
     def counts(self) -> dict[str, EventCount]:
         with self._lock:
             return {
-                name: EventCount(count.raw, count.report) for name, count in self._counts.items()
+                name: EventCount(count.raw, count.report, count.compacted)
+                for name, count in self._counts.items()
             }
 
     def messages(self) -> dict[str, int]:
@@ -135,3 +154,11 @@ class EventStore:
             key, line = self._rows.popleft()
             if self._shown.get(key) is line:
                 del self._shown[key]
+            of_day = _compacted(key)
+            if self._left.get(of_day) is line:
+                del self._left[of_day]
+
+
+def _compacted(key: EventKey) -> CompactedKey:
+    event, distinct_id, time_ms, insert_id = key
+    return event, distinct_id, time_ms // _MS_PER_DAY, insert_id

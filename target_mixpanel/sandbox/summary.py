@@ -20,6 +20,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         accepted: Events ingested.
         duplicates: Accepted events whose twin was there already.
         report_rows: Events that reports show: accepted less duplicates.
+        compacted_rows: Events that are left after compaction: one of a name, a
+            distinct_id and an $insert_id on one day.
         rejected_by_message: Refused rows, most frequent first.
         users: User profiles there are.
         user_updates: Updates of users that were valid and for this project.
@@ -30,6 +32,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     accepted: int
     duplicates: int
     report_rows: int
+    compacted_rows: int
     rejected: int
     rejected_by_message: dict[str, int]
     events: dict[str, EventCount]
@@ -53,6 +56,7 @@ def summarise(project: Project) -> Summary:
         accepted=accepted,
         duplicates=project.events.duplicates,
         report_rows=sum(count.report for count in events.values()),
+        compacted_rows=sum(count.compacted for count in events.values()),
         rejected=rejected,
         rejected_by_message=messages,
         events=events,

@@ -180,6 +180,14 @@ class FlatSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         str | None,
         About("Hash key", "HMAC-SHA256 key for values marked `hash`.", is_secret=True),
     ] = None
+    insert_id_salt: Annotated[
+        str | None,
+        About(
+            "Salt of $insert_id",
+            "Part of every hashed `$insert_id` when set. Set one, or another one, to load again "
+            "what was deleted in Mixpanel: with its old ids it may stay deleted.",
+        ),
+    ] = None
     dry_run: Annotated[
         bool,
         About("Dry run", "Map, validate, count and report; send nothing and print no STATE."),

@@ -32,6 +32,7 @@ class Message(msgspec.Struct, gc=False):
     record: JsonObject | None = None
     schema: JsonObject | None = None
     key_properties: Any = None
+    bookmark_properties: Any = None
     version: Any = None
     time_extracted: Any = None
     value: msgspec.Raw = msgspec.Raw(b"")

@@ -21,6 +21,8 @@ class LoadingTarget(Protocol):
     engine: Engine
     schema_line: bytes
     """The SCHEMA message that is being taken, as it came."""
+    bookmark_properties: tuple[str, ...]
+    """Its own."""
 
 
 class MixpanelSink(Sink):
@@ -39,7 +41,13 @@ class MixpanelSink(Sink):
         self._timed_at = 0.0
         schema = self.schema if self.include_sdc_metadata_properties else self.original_schema
         self.stream = loading.engine.open_stream(
-            SchemaMessage(stream_name, schema, tuple(self.key_properties), loading.schema_line),
+            SchemaMessage(
+                stream_name,
+                schema,
+                tuple(self.key_properties),
+                loading.schema_line,
+                bookmark_properties=loading.bookmark_properties,
+            ),
         )
         self.stream.counts.on_batch = self._measure
 

@@ -92,6 +92,7 @@ class TargetMixpanel(Target):
         except _STREAM_MAP_ERRORS as error:
             raise SettingsError(f"stream_maps: {printable(str(error))}") from None
         self.schema_line = b""
+        self.bookmark_properties: tuple[str, ...] = ()
         """The SCHEMA message that is being taken, as it came."""
         self._engine = Engine(
             self.settings, on_safe=self._write_state_message, ticks_by_itself=False
@@ -169,6 +170,7 @@ class TargetMixpanel(Target):
                 f"SCHEMA of {printable(stream)}: has no properties; the tap must name its columns",
             )
         self.schema_line = message.line
+        self.bookmark_properties = _names(message.bookmark_properties)
         try:
             self.mapper.register_raw_stream_schema(stream, schema, key_properties)
         except _STREAM_MAP_ERRORS as error:
@@ -309,6 +311,12 @@ class TargetMixpanel(Target):
             if param.name == "file_input":
                 param.type = click.File("rb")
         return command
+
+
+def _names(said: object) -> tuple[str, ...]:
+    """Return the names among what a tap says; some write one as a text."""
+    names = said if isinstance(said, list) else [said]
+    return tuple(name for name in names if isinstance(name, str))
 
 
 def _is_list_of_names(names: object) -> bool:

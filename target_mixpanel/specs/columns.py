@@ -75,8 +75,8 @@ def _insert_id_sources(spec: EventSpec) -> tuple[Source, ...]:
     match spec.insert_id:
         case KeyProperties():
             return ()
-        case KeyColumns(paths=paths):
-            return tuple(Column(path) for path in paths)
+        case KeyColumns(members=members):
+            return members
         case VerbatimInsertId(path=path):
             return (Column(path),)
 

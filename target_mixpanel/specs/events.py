@@ -1,6 +1,9 @@
 """How does a mapping say that records become events?"""
 
+import math
 from typing import Final
+
+import msgspec
 
 from target_mixpanel.errors import SettingsError
 from target_mixpanel.limits import IDENTITY_EVENTS, NAME_MAX_CHARS
@@ -116,8 +119,28 @@ def _parse_insert_id(raw: object, place: str) -> InsertId:
     if isinstance(raw, str):
         return VerbatimInsertId(parse_path(raw, place))
     if is_list(raw) and raw:
-        return KeyColumns(tuple(parse_path(path, place) for path in raw))
+        return KeyColumns(tuple(_parse_member(member, place) for member in raw))
     raise SettingsError(
         f"{place}: expected a column name (used as it is) or a list of columns (hashed), "
         f"got {kind_of(raw)}",
     )
+
+
+def _parse_member(raw: object, place: str) -> Source:
+    member = parse_shown(raw, place)
+    match member:
+        case Constant(value=value):
+            _check_key(value, f"{place}.value")
+        case Column(default=default) if default is not None and default is not msgspec.UNSET:
+            _check_key(default, f"{place}.default")
+        case Column():
+            pass
+    return member
+
+
+def _check_key(value: object, place: str) -> None:
+    is_number = isinstance(value, (int, float)) and math.isfinite(value)
+    if not isinstance(value, str) and not is_number:
+        raise SettingsError(
+            f"{place}: expected a text, a number, true or false, got {kind_of(value)}",
+        )

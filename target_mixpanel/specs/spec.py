@@ -57,13 +57,13 @@ class KeyProperties(msgspec.Struct, frozen=True):
 
 
 class KeyColumns(msgspec.Struct, frozen=True):
-    """$insert_id from these columns."""
+    """$insert_id from these columns and values."""
 
-    paths: tuple[ColumnPath, ...]
+    members: tuple[Source, ...]
 
 
 class VerbatimInsertId(msgspec.Struct, frozen=True):
-    """$insert_id is this column's value as it is."""
+    """$insert_id is this column's value as it is; where it is null, as of KeyProperties."""
 
     path: ColumnPath
 

@@ -78,6 +78,21 @@ class TestPromise2ARepeatIsInvisible:
         assert len(sandbox.raw()) == 100
         assert len(sandbox.report()) == 50
 
+    def test_changes_of_a_row_on_one_day_survive_compaction(
+        self, command: Command, sandbox: Sandbox
+    ):
+        """Compaction merges what has one id on one day; repeats of each change stay one."""
+        changes = [
+            order(1, created_at=f"2026-10-01T{hour}:00:00Z", note=note)
+            for hour, note in (("08", "new"), ("09", "paid"), ("15", "shipped"))
+        ]
+        for _ in range(2):
+            assert command.run(ORDERS_SCHEMA, changes).code == 0
+
+        left = [event["properties"]["note"] for event in sandbox.compacted()]
+        assert left == ["new", "paid", "shipped"]
+        assert (len(sandbox.raw()), len(sandbox.report())) == (6, 3)
+
     def test_a_reply_that_is_lost_after_the_commit(self, command: Command, sandbox: Sandbox):
         sandbox.script({"reset": "after_ingest"}, {"ingest": True, "status": 504})
         done = command.run(ORDERS_SCHEMA, orders(50), state(49))

@@ -88,17 +88,19 @@ def error_of(config: dict, singer: str, folder: Path) -> str:
 def test_the_examples_run_one_after_the_other(tmp_path: Path):
     """Each prints the STATE shown, and Mixpanel gets what is shown."""
     with Sandbox() as sandbox:
-        for name in ("config", "users", "groups", "products"):
+        for name in ("config", "changes", "users", "groups", "products"):
             assert run_script(name, sandbox, tmp_path) in blocks("text")
 
         (table,) = sandbox.tables.values()
         assert sandbox.report()[0]["properties"]["amount"] == 19.9
+        views = (sandbox.raw, sandbox.report, sandbox.compacted)
+        assert [len(view("Order Changed")) for view in views] == [3, 2, 2]
         got = [*sandbox.user_updates(), *sandbox.group_updates()]
         assert table.csv.decode().replace("\r\n", "\n") in blocks("text")
 
     shown = re.findall(r"^Mixpanel got[^`]*`(\{.*?\})`", README, re.MULTILINE)
     assert [{**json.loads(update), "$token": "sandbox-token"} for update in shown] == got
-    assert set(SCRIPTS) == {"config", "users", "groups", "products"}
+    assert set(SCRIPTS) == {"config", "changes", "users", "groups", "products"}
 
 
 def test_the_error_shown_is_the_error_given(tmp_path: Path):

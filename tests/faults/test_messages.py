@@ -226,6 +226,21 @@ def test_fault_49_a_missing_key_is_set_aside_or_fatal(command: Command, tmp_path
     assert (aside.code, aside.states) == (0, [state(1)["value"]])
 
 
+def test_fault_49_a_key_that_insert_id_does_not_use_may_be_missing(
+    command: Command, sandbox: Sandbox
+):
+    """The remedy that the error of the same stream without insert_id names."""
+    keyed = {**ORDERS_SCHEMA, "key_properties": ["uuid"]}
+    refused = command.run(keyed, order(1), state(1))
+    mapping = dict(command.config["streams"]["orders"], insert_id=["id"])
+    loaded = command.run(keyed, order(1), state(1), streams={"orders": mapping})
+
+    assert (refused.code, refused.states) == (1, [])
+    assert refused.errors[0].endswith("so set insert_id")
+    assert (loaded.code, loaded.states) == (0, [state(1)["value"]])
+    assert len(sandbox.report()) == 1
+
+
 def test_fault_51_duplicates_in_a_batch_across_batches_and_runs(command: Command, sandbox: Sandbox):
     for _ in range(2):
         command.run(ORDERS_SCHEMA, orders(10), orders(10), orders(10), batch_size_rows=15)

@@ -139,7 +139,8 @@ MAPPING = st.fixed_dictionaries(
         "event": st.sampled_from(["Order Placed", "é", "$identify", " "]),
         "time_unit": st.sampled_from(["auto", "s", "ms", "us", "ns"]),
         "timezone": st.sampled_from(["UTC", "Asia/Kolkata", "America/New_York", "Africa/Monrovia"]),
-        "insert_id": st.just("id") | st.lists(PATHS, min_size=1, max_size=2),
+        "insert_id": st.sampled_from(["id", "a"])
+        | st.lists(PATHS | SOURCES, min_size=1, max_size=2),
         "ip": SOURCES,
     },
 ).flatmap(

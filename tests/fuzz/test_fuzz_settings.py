@@ -35,7 +35,7 @@ FITTING = {
     # A time zone is no secret, and the message that it is none names it.
     "timezone": st.sampled_from(["UTC", "Europe/Berlin", "../UTC", "Europe", "Nowhere/\x00", "é"]),
     "distinct_id": st.just("user") | st.fixed_dictionaries({"value": VALUES}),
-    "insert_id": st.sampled_from(["id", ["id"]]),
+    "insert_id": st.sampled_from(["id", ["id"], [{"column": "id", "default": "x"}, {"value": 1}]]),
     "properties": st.just("*")
     | st.dictionaries(
         st.sampled_from(["A", "$email", "time", "token", ""]), st.just("a") | VALUES, max_size=3

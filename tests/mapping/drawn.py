@@ -64,7 +64,9 @@ MAPPINGS = st.fixed_dictionaries(
         ),
         "event": st.sampled_from([None, "Order Placed"]),
         "ip": st.sampled_from([None, "any"]),
-        "insert_id": st.sampled_from([None, "id", ["id", "at"], ["any"]]),
+        "insert_id": st.sampled_from(
+            [None, "id", "any", ["id", "at"], ["any"], [{"column": "any", "default": 7}, "id"]]
+        ),
         "time_unit": st.sampled_from(["auto", "s", "ms"]),
         "timezone": st.sampled_from(["UTC", "Europe/Berlin"]),
     }

@@ -86,7 +86,17 @@ def test_an_event_without_a_name_is_refused(name):
 
 
 def test_a_refusal_after_the_id_is_known_carries_it():
-    assert refusal({**ORDER, "created_at": "soon"}).insert_id == properties_of()["$insert_id"]
+    assert refusal({**ORDER, "user": None}).insert_id == properties_of()["$insert_id"]
+
+
+def test_a_time_that_mixpanel_does_not_take_yet_is_refused_with_its_id():
+    """The time is known, so the id is: the record's once it is loaded on a later day."""
+    assert refusal({**ORDER, "created_at": "2099-01-01"}).insert_id is not None
+
+
+@pytest.mark.parametrize("time", ["soon", None])
+def test_without_a_time_there_is_no_id(time):
+    assert refusal({**ORDER, "created_at": time}).insert_id is None
 
 
 @pytest.mark.parametrize("record", [{**ORDER, "created_at": None}, {"id": 7, "user": "u"}])

@@ -299,6 +299,10 @@ ORDER = {
         pytest.param({"insert_id": ["id", "created_at"]}, id="key-with-a-time"),
         pytest.param({"insert_id": "count"}, id="verbatim-id"),
         pytest.param({"insert_id": ["amount"]}, id="key-of-a-number"),
+        pytest.param(
+            {"insert_id": [{"column": "note", "default": "n"}, {"value": 5}, "id"]},
+            id="key-with-a-default",
+        ),
         pytest.param({"distinct_id": "amount"}, id="number-as-id"),
         pytest.param({"distinct_id": None, "user_id": "user", "device_id": "day"}, id="simplified"),
         pytest.param({"properties": {'a "quoted" name': "amount"}}, id="name-no-struct-has"),
@@ -413,6 +417,21 @@ def test_a_schema_that_says_more_than_types_has_no_fast_way(schema):
 def test_a_record_of_which_more_is_said_has_no_fast_way(more):
     assert pipelines([{}], stream_schema_of(PLAIN)).has_fast_path
     assert not pipelines([{}], stream_schema_of(PLAIN, schema={**more, "then": {}})).has_fast_path
+
+
+def test_a_verbatim_id_has_a_fast_way_without_a_key():
+    """Only where it is null, the whole record counts."""
+    pipeline = pipelines([{"insert_id": "note"}], stream_schema_of(PLAIN, key=()))
+
+    assert check(pipeline, line_of(ORDER | {"note": "n-1"})) is not None
+    assert pipeline.run_line(line_of(ORDER)) is None
+    assert len(pipeline.run(decode_line(line_of(ORDER)).record)) == 1
+
+
+def test_a_verbatim_id_that_is_null_has_a_fast_way_with_a_key():
+    pipeline = pipelines([{"insert_id": "note"}], stream_schema_of(PLAIN))
+
+    assert check(pipeline, line_of(ORDER)) is not None
 
 
 def test_a_whole_record_as_key_has_no_fast_way():

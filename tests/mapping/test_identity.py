@@ -37,12 +37,12 @@ KEYS = st.text(max_size=8) | NUMBERS | st.booleans()
 TIMES = st.builds("2026-09-01T10:00:00.{}Z".format, st.text(string.digits, min_size=1, max_size=9))
 
 
-def insert_id(record, mapping=None, stream_schema=None, **more):
+def insert_id(record, stream_schema=None, *, time_ms=1_700_000_000_000, **more):
     """Return the $insert_id alone, of records that need nothing else."""
     plan = plan_of(
         {"time": {"value": 1_700_000_000}, "distinct_id": {"value": ""}}, stream_schema, **more
     )
-    return plan.read_insert_id(record_splitter(plan.slots)(record), "orders")
+    return plan.read_insert_id(record_splitter(plan.slots)(record), "orders", time_ms)
 
 
 def refusal(call, *args, **more):
@@ -70,29 +70,35 @@ def same(one, other):
 @pytest.mark.parametrize(
     ("record", "options", "expected"),
     [
-        pytest.param({"id": 7}, {}, "c0ba893bda39d8019403dc92087b0cab", id="integer"),
-        pytest.param({"id": "7"}, {}, "e312d901b155989f2d6ae89bae2d1b0e", id="text"),
-        pytest.param({"id": Decimal("7.5")}, {}, "c3003993bb4cfc598df65627ce767d94", id="decimal"),
-        pytest.param({"id": True}, {}, "fc8edfd821c0ee2f6d7ca0be4704665d", id="boolean"),
-        pytest.param({"id": "Zoë 🛒"}, {}, "5ce3f564f6c214f885b2fefd48abae4f", id="not-ascii"),
-        pytest.param({"id": 10**30}, {}, "ea64c2d5cfea8cbbf780848fdeccadab", id="big-integer"),
+        pytest.param({"id": 7}, {}, "8d4080d0e8ddb08bb9e0933adb5fd4a0", id="integer"),
+        pytest.param({"id": "7"}, {}, "d367b48d7340942ff8a1813f057e3d3d", id="text"),
+        pytest.param({"id": Decimal("7.5")}, {}, "8450531e6b4c23b59e8c5af2ae336330", id="decimal"),
+        pytest.param({"id": True}, {}, "312afd4f241e89143cf090dc2f448a6c", id="boolean"),
+        pytest.param({"id": "Zoë 🛒"}, {}, "c2394967a609fdf95e3729f7c88b813f", id="not-ascii"),
+        pytest.param({"id": 10**30}, {}, "5ca563bfebda1d2a5f5ec3d9b51019f1", id="big-integer"),
         pytest.param(
             {"id": 7, "created_at": "2026-09-01T12:00:00.000001+02:00"},
             {"key": ("id", "created_at")},
-            "09fadf1bc92884bc44b08356430efb10",
+            "4c2c477a31de8a4f3b6a286f8e675fa0",
             id="composite-with-time",
         ),
         pytest.param(
             {"created_at": "2026-09-01T10:00:00.123456789Z"},
             {"key": ("created_at",)},
-            "3f74fb6a63a82c9d7846e97f08a35390",
+            "059e17ec6a980ed884b3c7af458276c1",
             id="nanoseconds",
         ),
         pytest.param(
             {"b": [1, None, {"c": Decimal("1.50")}], "a": "x", "_sdc_batched_at": "now"},
             {"key": ()},
-            "b3495ff2ae2d1c0c1304618c615ad9cf",
+            "ff5d2087aa8da53c867ce5087d4d7ff7",
             id="whole-record",
+        ),
+        pytest.param(
+            {"id": 7},
+            {"insert_id_salt": "2027"},
+            "f875e5b5caf36d07817c768fcc35494a",
+            id="salt",
         ),
     ],
 )
@@ -276,9 +282,59 @@ def test_the_stream_and_the_event_are_part_of_the_id(one, other):
 
 def test_the_other_columns_are_no_part_of_the_id():
     """Fault 52."""
-    changed = {**ORDER, "amount": 0, "created_at": "2026-01-01", "user": "u-2"}
+    changed = {**ORDER, "amount": 0, "user": "u-2"}
 
     assert properties_of(ORDER)["$insert_id"] == properties_of(changed)["$insert_id"]
+
+
+def test_two_changes_of_a_row_have_two_ids():
+    """Mixpanel's compaction merges what has one id on one day, whatever its time."""
+    changed = {**ORDER, "created_at": "2026-09-01T15:00:00Z"}
+
+    assert properties_of(ORDER)["$insert_id"] != properties_of(changed)["$insert_id"]
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        pytest.param("2026-09-01T12:00:00+02:00", id="another-offset"),
+        pytest.param("2026-09-01T10:00:00.000Z", id="with-a-fraction"),
+        pytest.param("2026-09-01T10:00:00.000999Z", id="within-the-millisecond"),
+        pytest.param("2026-09-01 10:00:00", id="without-an-offset"),
+        pytest.param(1_788_256_800, id="seconds"),
+        pytest.param("1788256800000", id="milliseconds-as-text"),
+    ],
+)
+@pytest.mark.parametrize("key", [("id",), ()])
+def test_an_instant_has_one_id_in_every_spelling(spelling, key):
+    """As the event's time. Without a key the whole record counts, and so its spelling does."""
+    columns = open_columns("id", "created_at", "amount", "user")
+    ids = {
+        properties_of({**ORDER, "created_at": time}, None, stream_schema_of(columns, key))[
+            "$insert_id"
+        ]
+        for time in (ORDER["created_at"], spelling)
+    }
+
+    assert len(ids) == (1 if key else 2)
+
+
+def test_a_salt_makes_other_ids():
+    """What was deleted in Mixpanel and is loaded anew must not be taken for what was deleted."""
+    ids = {
+        insert_id({"id": 7}, stream_schema_of(insert_id_salt=salt)) for salt in (None, "2", "2027")
+    }
+
+    assert len(ids) == 3
+
+
+def test_a_salt_cannot_run_into_the_stream():
+    ids = {
+        insert_id({"id": 7}, stream_schema_of(insert_id_salt=salt, stream=stream), event="orders")
+        for salt, stream in ((None, "orders"), ("orders", "orders"), ("orders", "x"))
+    }
+
+    assert len(ids) == 3
 
 
 def test_insert_id_names_other_columns_than_the_key():
@@ -325,7 +381,6 @@ def test_a_verbatim_id_is_used_as_it_is(value, expected):
         pytest.param("a\n", id="line-feed"),
         pytest.param("Null", id="reserved"),
         pytest.param(0, id="reserved-number"),
-        pytest.param(None, id="null"),
         pytest.param(1.5, id="decimal"),
         pytest.param(True, id="true"),
         pytest.param(["a"], id="list"),
@@ -335,6 +390,55 @@ def test_a_verbatim_id_that_mixpanel_refuses_is_refused(value):
     flaw = refusal(insert_id, {"user": value}, stream_schema=stream_schema_of(), insert_id="user")
 
     assert (flaw.reason, flaw.field) == ("invalid_insert_id", "user")
+
+
+@pytest.mark.parametrize("key", [("id",), ("id", "created_at"), ()])
+def test_where_a_verbatim_id_is_null_the_default_recipe_stands_in(key):
+    """A project can be moved though its older events have no id."""
+    record = {"id": 7, "created_at": "2026-09-01T10:00:00Z", "user": None}
+    stream_schema = stream_schema_of(key=key)
+
+    assert insert_id(record, stream_schema, insert_id="user") == insert_id(record, stream_schema)
+
+
+def test_a_verbatim_id_needs_no_key():
+    stream_schema = stream_schema_of(key=("uuid",))
+
+    assert insert_id({"user": "u-1"}, stream_schema, insert_id="user") == "u-1"
+    assert refusal(insert_id, {"user": None}, stream_schema, insert_id="user").reason == "null_key"
+
+
+@pytest.mark.parametrize(
+    ("members", "same"),
+    [
+        pytest.param([{"column": "id"}], ["id"], id="written-out"),
+        pytest.param([{"column": "id", "default": 5}], ["id"], id="default-that-is-not-needed"),
+        pytest.param([{"column": "amount", "default": 7}], ["id"], id="default"),
+        pytest.param([{"value": 7}], ["id"], id="value"),
+        pytest.param(
+            [{"column": "user", "default": "2026-09-01T12:00:00+02:00"}],
+            ["created_at"],
+            id="default-time",
+        ),
+        pytest.param([{"value": 7}, "created_at"], ["id", "created_at"], id="value-and-column"),
+        pytest.param(["created_at", {"value": 7.0}], ["created_at", "id"], id="column-and-value"),
+    ],
+)
+def test_a_member_may_have_a_default_or_be_a_value(members, same):
+    record = {"id": 7, "created_at": "2026-09-01T10:00:00Z"}
+    time = {"type": ["null", "string"], "format": "date-time"}
+    columns = {"id": {}, "created_at": time, "amount": {}, "user": time}
+    ids = {insert_id(record, stream_schema_of(columns), insert_id=each) for each in (members, same)}
+
+    assert len(ids) == 1
+
+
+def test_a_member_without_a_default_is_refused_where_it_is_null():
+    members = [{"column": "user", "default": None}]
+
+    assert refusal(insert_id, {"user": None}, stream_schema_of(), insert_id=members).reason == (
+        "null_key"
+    )
 
 
 def test_a_key_that_the_schema_lacks_is_named_before_the_first_record():

@@ -18,9 +18,11 @@ from tests.mapping.making import (
     ORDER,
     ORDERS,
     decode,
+    encode,
     open_columns,
     spec_of,
     stream_schema_of,
+    written,
 )
 
 NOW_S = NOW_MS / 1_000
@@ -152,6 +154,53 @@ def test_a_missing_key_property_is_called_so(schema):
     )
 
     assert (missing.stage, missing.reason, missing.field) == ("validate", "missing_key", "id")
+
+
+@pytest.mark.parametrize(
+    "mapping",
+    [
+        pytest.param({"insert_id": ["user"]}, id="other-columns"),
+        pytest.param({"insert_id": "user"}, id="verbatim"),
+        pytest.param({"insert_id": [{"value": "x"}]}, id="a-value"),
+        pytest.param({"type": "users", "time": None}, id="users"),
+        pytest.param({"type": "users", "time": None, "distinct_id": "id"}, id="users-by-a-column"),
+    ],
+)
+def test_a_key_that_nothing_uses_may_be_missing(mapping):
+    """Of types that a tap leaves out, or names that it spells otherwise, in schema and records."""
+    pipeline = pipeline_of(mapping, stream_schema=stream_schema_of(key=("uuid",)))
+
+    assert len(pipeline.run(ORDER)) == 1
+    assert len(pipeline.run_line(encode(ORDER), is_bare=True)) == 1
+
+
+def test_a_key_that_one_of_several_mappings_uses_must_be_there():
+    specs = [spec_of(insert_id=["user"]), spec_of()]
+    pipeline = StreamPipeline(specs, stream_schema_of(), now_ms=lambda: NOW_MS)
+    record = {name: value for name, value in ORDER.items() if name != "id"}
+
+    assert pipeline.run(record).flaw.reason == "missing_key"
+    assert pipeline.run_line(encode(record), is_bare=True) is None
+
+
+@pytest.mark.parametrize(
+    "mapping",
+    [
+        pytest.param({"type": "users", "distinct_id": "id", "properties": "*"}, id="users"),
+        pytest.param(
+            {"type": "groups", "group_key": "g", "group_id": "id", "properties": "*"}, id="groups"
+        ),
+        pytest.param(
+            {"type": "lookup_table", "lookup_table_id": "t", "key": "id", "properties": "*"},
+            id="lookup-table",
+        ),
+    ],
+)
+def test_a_missing_key_by_which_a_profile_or_a_row_is_told_is_called_so(mapping):
+    spec = written(mapping, "orders")
+    pipeline = StreamPipeline([spec], stream_schema_of(), now_ms=lambda: NOW_MS)
+
+    assert pipeline.run({"user": "u"}).flaw.reason == "missing_key"
 
 
 def test_a_null_key_is_refused():

@@ -50,7 +50,7 @@ def shown(demo, tmp_path, **changes):
         revenue=lambda: Decimal("9.50"),
     )
     answers = {
-        "events": demo.sandbox.Arrived(3, 1),
+        "events": demo.sandbox.Arrived(3, 1, 1),
         "users": demo.sandbox.Arrived(3, 1),
         "groups": demo.sandbox.Arrived(3, 1),
         "table": demo.sandbox.Arrived(3, 1),
@@ -83,6 +83,25 @@ def test_a_count_that_differs_is_seen(demo, tmp_path, name, counts):
 
     assert not is_equal
     assert "DIFFER" in text
+
+
+def test_events_that_compaction_would_merge_are_seen(demo, tmp_path):
+    """Reports show them on the first day, and no longer on the next."""
+    is_equal, text, _ = shown(demo, tmp_path, events=demo.sandbox.Arrived(3, 1, compacted=0))
+
+    assert not is_equal
+    assert text.count("DIFFER") == 2
+
+
+def test_raw_rows_reports_and_what_compaction_leaves_are_shown(demo, tmp_path):
+    """What is no event is never compacted."""
+    _, text, _ = shown(demo, tmp_path, events=demo.sandbox.Arrived(3, 1, 1))
+    head, orders, _, users, *_ = (line.split("  ") for line in text.splitlines())
+    columns = [[cell.strip() for cell in line if cell.strip()] for line in (head, orders, users)]
+
+    assert columns[0][2:] == ["received", "in reports", "compacted"]
+    assert columns[1][1:] == ["1", "3", "3", "1", "1", "agree"]
+    assert columns[2][1:] == ["1", "3", "3", "1", "agree"]
 
 
 @pytest.mark.parametrize(

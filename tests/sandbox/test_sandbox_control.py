@@ -85,6 +85,7 @@ def test_events_are_filtered_and_limited(sandbox, event, import_, http):
 
     assert rows == get()
     assert [*rows, rows[0]] == get(view="raw")
+    assert rows == get(view="compacted")
     assert [rows[1]] == get(event="B")
     assert [rows[2]] == get(limit=1)
 
@@ -116,9 +117,13 @@ def test_the_summary_counts(sandbox, event, import_, update, http):
         "accepted": 2,
         "duplicates": 0,
         "report_rows": 2,
+        "compacted_rows": 2,
         "rejected": 1,
         "rejected_by_message": {"'event' must not be missing or blank": 1},
-        "events": {"A": {"raw": 1, "report": 1}, "B": {"raw": 1, "report": 1}},
+        "events": {
+            "A": {"raw": 1, "report": 1, "compacted": 1},
+            "B": {"raw": 1, "report": 1, "compacted": 1},
+        },
         "users": 1,
         "user_updates": 1,
         "groups": 0,

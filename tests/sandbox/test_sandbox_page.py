@@ -15,7 +15,9 @@ def test_it_shows_what_arrived(sandbox, event, import_, http):
     sandbox.script({"reset": "before_ingest"})
     page = http.get(sandbox.url).text
 
-    assert '<td>Order Placed</td><td class="n">2</td><td class="n">1</td>' in page
+    counts = '<td class="n">2</td><td class="n">1</td><td class="n">1</td>'
+    assert f"<td>Order Placed</td>{counts}" in page
+    assert "After compaction" in page
     assert "Z\\u00fcrich" in page
     assert "&#x27;event&#x27; must not be missing or blank" in page
     assert '<td>POST /import</td><td>400</td><td class="n">3</td>' in page

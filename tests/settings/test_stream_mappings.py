@@ -104,7 +104,7 @@ def test_the_designs_example():
         ),
         time_unit="ms",
         timezone=ZoneInfo("Europe/Berlin"),
-        insert_id=KeyColumns(("id",)),
+        insert_id=KeyColumns((Column("id"),)),
         ip=Column("ip_address"),
     )
 
@@ -271,6 +271,26 @@ def test_a_time_zone_that_is_none_is_refused(zone):
         pytest.param(
             {"insert_id": 5}, "insert_id: expected a column name (used as ", id="number-id"
         ),
+        pytest.param(
+            {"insert_id": [{"column": "a", "default": [1]}]},
+            "insert_id.default: expected a text, a number, true or false, got a list",
+            id="list-as-id",
+        ),
+        pytest.param(
+            {"insert_id": [{"value": {"a": 1}}]},
+            "insert_id.value: expected a text, a number, true or false, got a map",
+            id="map-as-id",
+        ),
+        pytest.param(
+            {"insert_id": [{"column": "a", "hash": True}]},
+            "insert_id.hash: means nothing here",
+            id="hashed-id",
+        ),
+        pytest.param(
+            {"insert_id": {"column": "a"}},
+            "insert_id: expected a column name (used as ",
+            id="map-for-verbatim",
+        ),
         pytest.param({"insert_id": []}, "insert_id: expected a column name (used as ", id="no-ids"),
         pytest.param({"properties": None}, 'properties: is missing; write "*", a list ', id="none"),
         pytest.param(
@@ -380,8 +400,13 @@ def test_ids_are_spelled(mapping, expected):
     [
         pytest.param(None, KeyProperties(), id="the-streams-key"),
         pytest.param("id", VerbatimInsertId("id"), id="verbatim"),
-        pytest.param(["id"], KeyColumns(("id",)), id="hashed"),
-        pytest.param(["a", ["b", "c"]], KeyColumns(("a", ("b", "c"))), id="paths"),
+        pytest.param(["id"], KeyColumns((Column("id"),)), id="hashed"),
+        pytest.param(["a", ["b", "c"]], KeyColumns((Column("a"), Column(("b", "c")))), id="paths"),
+        pytest.param(
+            [{"column": "a", "default": 0}, {"value": "x"}],
+            KeyColumns((Column("a", default=0), Constant("x"))),
+            id="default-and-value",
+        ),
     ],
 )
 def test_insert_ids_are_spelled(raw, expected):
@@ -407,7 +432,7 @@ def test_whatever_is_written_is_a_mapping_or_named(raw):
 @given(st.sampled_from([key for key in EVENT_KEYS if key != "timezone"]), st.booleans())
 def test_no_message_shows_a_value(key, is_nested):
     """It may be a secret in the wrong place."""
-    value = {CANARY: 1} if is_nested else CANARY
+    value = {"default": CANARY} if is_nested else CANARY
     try:
         spec_of({key: value if not is_nested else [value, 1]})
     except SettingsError as error:
