@@ -11,7 +11,7 @@ import msgspec
 from target_mixpanel.limits import EARLIEST_TIME_MS
 from target_mixpanel.mapping.canonical import scalar_text
 from target_mixpanel.mapping.paths import Slots, Values
-from target_mixpanel.mapping.refusal import refuse
+from target_mixpanel.mapping.refusal import UnmappableError, refuse
 from target_mixpanel.mapping.sources import fetch, source_name
 from target_mixpanel.mapping.stream_schema import StreamSchema
 from target_mixpanel.mapping.times import instant, parse_iso
@@ -123,7 +123,7 @@ def _is_set(value: Any, now_ms: int, timezone: tzinfo, field: str, key: str) -> 
     if isinstance(value, datetime):
         return EARLIEST_TIME_MS <= instant(value, timezone) // _MILLISECOND <= now_ms
     if type(value) in {int, float, Decimal}:
-        return scalar_text(value) != "0"
+        return _spelling(value, field, key) != "0"
     text = _spelling(value, field, key)
     if text in _YES:
         return True
@@ -146,7 +146,10 @@ def _moment(text: str) -> datetime | None:
 
 
 def _spelling(value: Any, field: str, key: str) -> str:
-    text = scalar_text(value)
+    try:
+        text = scalar_text(value)
+    except UnmappableError as error:
+        refuse(f"invalid_{key}", field, error.flaw.detail)
     if text is None:
         refuse(f"invalid_{key}", field, f"is a list or an object; {key} takes neither")
     return text.strip().casefold()

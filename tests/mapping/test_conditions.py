@@ -167,6 +167,16 @@ def test_a_list_or_an_object_means_nothing(value, condition):
     assert becomes(value, condition) == "invalid_delete_when"
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), Decimal("NaN")])
+@pytest.mark.parametrize("condition", ["gone", {"column": "gone", "is": [1]}])
+def test_a_number_that_is_none_means_nothing(value, condition):
+    """JSON has no such number, but a caller from Python may."""
+    pipeline = pipeline_of({**USERS, "delete_when": condition})
+    flaw = pipeline.run({**RECORD, "gone": value}).flaw
+
+    assert (flaw.reason, flaw.field) == ("invalid_delete_when", "gone")
+
+
 def test_a_refusal_names_the_column_and_what_to_write():
     flaw = outcome({**RECORD, "gone": "archived"}, {**USERS, "skip_when": "gone"}).flaw
 
