@@ -40,6 +40,8 @@ class Row(msgspec.Struct, gc=False):
     record: Record
     is_repeatable: bool = True
     """Whether applying it twice is the same as once; if not, it is never blindly sent again."""
+    is_deletion: bool = False
+    """Whether it deletes a whole profile."""
 
 
 class Flaw(msgspec.Struct, frozen=True):
@@ -70,4 +72,6 @@ class Mapped(msgspec.Struct, frozen=True, gc=False):
     key: str
     """What Mixpanel knows it by: an event's $insert_id, a profile's id, a table's key."""
     is_repeatable: bool = True
+    """As a row's."""
+    is_deletion: bool = False
     """As a row's."""

@@ -51,7 +51,8 @@ class ProfileLanes:
     def add(self, mapped: Mapped, record: Record) -> None:
         lane = self.lanes[hash(mapped.key) % len(self.lanes)]
         # An event's $insert_id is told in dead letters; a profile's id is in the record anyway.
-        full = lane.add(Row(mapped.body, "", record, mapped.is_repeatable))
+        row = Row(mapped.body, "", record, mapped.is_repeatable, mapped.is_deletion)
+        full = lane.add(row)
         if full is not None:
             self._submit(full)
 

@@ -25,6 +25,7 @@ def stream_report(counts: StreamCounts) -> dict[str, Any]:
             for kind, records in at.rejected.most_common()
         ],
         "filtered": at.filtered,
+        "deleted": at.deleted,
         "pending": at.pending,
         "requests": at.requests,
         "retries": at.retries,
@@ -38,6 +39,8 @@ def stream_line(counts: StreamCounts) -> str:
     """Return a stream's counts as one readable line, and why records were rejected below it."""
     report = stream_report(counts)
     parts = [f"{name} {report[name]:,}" for name in ("read", "accepted", "rejected", "filtered")]
+    if report["deleted"]:
+        parts.append(f"deleted {report['deleted']:,}")
     if report["pending"]:
         parts.append(f"PENDING {report['pending']:,}")
     parts += [

@@ -75,6 +75,8 @@ class Settlement:
         seconds = self._clock() - batch.closed_at
         for counts, rows in _rows_by_stream(batch).items():
             counts.on_batch(rows, seconds)
+        for counts, deletions in _deletions(batch).items():
+            counts.count_deleted(deletions)
         for span, records in Counter(map(_span_of, finished)).items():
             self._ledger.settle(span, records)
 
@@ -127,6 +129,13 @@ def _rows_by_stream(batch: Batch) -> Mapping[StreamCounts, int]:
     if isinstance(batch.tag, Segment):  # no row of another stream
         return {batch.tag.counts: len(batch.rows)}
     return Counter(map(_counts_of, batch.rows))
+
+
+def _deletions(batch: Batch) -> Mapping[StreamCounts, int]:
+    if isinstance(batch.tag, Segment):  # events
+        return {}
+    deletions = [row for row in batch.rows if row.is_deletion and not row.record.is_rejected]
+    return Counter(map(_counts_of, deletions))
 
 
 def shares_of(whole: int, sizes: Sequence[int]) -> Iterator[int]:

@@ -42,6 +42,8 @@ class StreamCounts:
         self.accepted = 0
         self._waiting = 0
         """Records that are accepted when their lookup table is."""
+        self.deleted = 0
+        """Deletions of profiles that Mixpanel accepted, in records of which it refused nothing."""
         self.rejected: Counter[RejectionKind] = Counter()
         self.requests = 0
         self.retries = 0
@@ -69,6 +71,10 @@ class StreamCounts:
             waiting, self._waiting = self._waiting, 0
         if waiting:
             self.count_accepted(waiting)
+
+    def count_deleted(self, deletions: int) -> None:
+        with self._lock:
+            self.deleted += deletions
 
     def count_rejected(self, flaw: Flaw) -> bool:
         """Count one rejected record; say whether its kind is new."""
@@ -122,6 +128,7 @@ class StreamCounts:
                 read=self.read,
                 accepted=self.accepted,
                 filtered=self.filtered,
+                deleted=self.deleted,
                 rejected=self.rejected.copy(),
                 requests=self.requests,
                 retries=self.retries,
@@ -146,6 +153,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     read: int
     accepted: int
     filtered: int
+    deleted: int
     rejected: Counter[RejectionKind]
     requests: int
     retries: int

@@ -7,6 +7,7 @@ import msgspec
 
 from target_mixpanel.errors import StreamSchemaError, printable
 from target_mixpanel.limits import MAX_PROPERTIES, RESERVED_EVENT_PROPERTIES
+from target_mixpanel.mapping.conditions import Conditions, compile_conditions
 from target_mixpanel.mapping.identity import NO_LOCATION, Identify, identifier, ip_reader
 from target_mixpanel.mapping.identity_events import (
     guard_identity,
@@ -96,6 +97,15 @@ class EventPlan(msgspec.Struct, frozen=True):
     assembler: Assembler
     left_out: tuple[str, ...]
     """Columns that "*" does not take though nobody excluded them."""
+    conditions: Conditions = Conditions()
+
+    def time_ms(self, values: Values, now_ms: int) -> int | None:
+        """Return when it happened, None where that cannot be told."""
+        try:
+            value = self.fetch_time(values)
+            return None if value is None else self.read_time(value, now_ms)
+        except UnmappableError:
+            return None
 
     def map(self, values: Values, now_ms: int) -> Event:
         """
@@ -153,6 +163,7 @@ def compile_events(spec: EventSpec, stream_schema: StreamSchema) -> EventPlan:
     id_names, identify = identifier(spec, stream_schema, slots)
     read_insert_id = insert_id_reader(spec, stream_schema, slots)
     read_ip = None if spec.ip is None else ip_reader(spec.ip, stream_schema, f"{place}.ip", slots)
+    conditions = compile_conditions(spec, stream_schema, slots)
     first_property = len(slots.all)
     constants = _constants(sources, spec, stream_schema)
     columns = {name: source for name, source in sources if isinstance(source, Column)}
@@ -175,6 +186,7 @@ def compile_events(spec: EventSpec, stream_schema: StreamSchema) -> EventPlan:
         conversions=tuple(made for made in conversions if made[1:] != (None, None)),
         assembler=_assembler(names),
         left_out=left_out,
+        conditions=conditions,
     )
     _try_constants(plan, spec)
     return plan

@@ -10,6 +10,7 @@ import msgspec
 
 from target_mixpanel.errors import StreamSchemaError, listed, printable
 from target_mixpanel.mapping.canonical import scalar_text
+from target_mixpanel.mapping.conditions import Conditions, compile_conditions
 from target_mixpanel.mapping.json_schema import string_format
 from target_mixpanel.mapping.paths import ResolvedColumn, Slot, Slots, Values, resolve
 from target_mixpanel.mapping.properties import (
@@ -57,6 +58,7 @@ class LookupTablePlan(msgspec.Struct, frozen=True):
     """Slot, the text where there is nothing, how the rest becomes text."""
     left_out: tuple[str, ...]
     """Columns that "*" does not take though nobody excluded them."""
+    conditions: Conditions = Conditions()
 
     def map(self, values: Values, now_ms: int = 0) -> TableRow:  # noqa: ARG002 (as every plan)
         """
@@ -124,6 +126,7 @@ def compile_lookup_table(spec: LookupTableSpec, stream_schema: StreamSchema) -> 
             _column(name, source, spec, stream_schema, slots) for name, source in sources
         ),
         left_out=left_out,
+        conditions=compile_conditions(spec, stream_schema, slots),
     )
 
 

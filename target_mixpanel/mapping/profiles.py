@@ -11,7 +11,7 @@ from target_mixpanel.limits import (
     PROFILE_MAX_PROPERTIES,
     RESERVED_PROFILE_PROPERTIES,
 )
-from target_mixpanel.mapping.canonical import scalar_text
+from target_mixpanel.mapping.conditions import Conditions, compile_conditions
 from target_mixpanel.mapping.identity import NO_LOCATION, ip_reader
 from target_mixpanel.mapping.operands import constant_converter, operand_converter
 from target_mixpanel.mapping.paths import Slot, Slots, Values
@@ -23,8 +23,7 @@ from target_mixpanel.mapping.properties import (
     constant_value,
     property_sources,
 )
-from target_mixpanel.mapping.refusal import refuse
-from target_mixpanel.mapping.sources import Fetch, fetch, source_name
+from target_mixpanel.mapping.sources import Fetch
 from target_mixpanel.mapping.stream_schema import StreamSchema
 from target_mixpanel.mapping.values import Converter
 from target_mixpanel.model import JsonObject
@@ -49,9 +48,6 @@ OperandReader: TypeAlias = Callable[[Values], Operand | msgspec.UnsetType]
 
 _RULES: Final = PropertyRules(PROFILE_MAX_PROPERTIES, RESERVED_PROFILE_PROPERTIES)
 
-_NOT_SET: Final = frozenset({"", "0", "f", "false", "n", "no"})
-"""Texts that, though not null, say that nothing was deleted: a tap for CSV knows only texts."""
-
 
 class ProfileUpdate(msgspec.Struct, frozen=True):
     """What one record does to one profile."""
@@ -73,19 +69,21 @@ class ProfilePlan(msgspec.Struct, frozen=True):
     operation_key: str
     """What the operation is called in an update."""
     identify: Identifier
-    is_deleted: Callable[[Values], bool] | None
     read_ip: Fetch | None
     read_operand: OperandReader
     left_out: tuple[str, ...]
     """Columns that "*" does not take though nobody excluded them."""
+    conditions: Conditions
+    ignores_alias: bool
+    """As the spec's."""
 
-    def map(self, values: Values, now_ms: int = 0) -> ProfileUpdate | None:  # noqa: ARG002 (as every plan)
+    def map(self, values: Values, now_ms: int) -> ProfileUpdate | None:
         """
         Return a record as an update; None if it has nothing to say, or is about nobody.
 
         Args:
             values: The record's, by slot.
-            now_ms: Does not matter here.
+            now_ms: Mixpanel's time.
 
         Raises:
             UnmappableError: It has no update; its flaw says why.
@@ -96,17 +94,26 @@ class ProfilePlan(msgspec.Struct, frozen=True):
         if identified is None:
             return None
         profile_id, update = identified
-        if self.is_deleted is not None and self.is_deleted(values):
-            return ProfileUpdate(profile_id, DELETE, {**update, DELETE.key: None})
+        is_deleted = self.conditions.delete
+        if is_deleted is not None and is_deleted(values, now_ms):
+            return self._deletion(profile_id, update)
         operand = self.read_operand(values)
         if operand is msgspec.UNSET:
             return None
+        if self.operation is DELETE:
+            return self._deletion(profile_id, update)
         if self.read_ip is not None:
             ip = self.read_ip(values)
             if ip != NO_LOCATION:  # else the request says so for all its updates
                 update["$ip"] = ip
         update[self.operation_key] = operand
         return ProfileUpdate(profile_id, self.operation, update)
+
+    def _deletion(self, profile_id: str, update: JsonObject) -> ProfileUpdate:
+        if self.ignores_alias:  # else the profile goes that the id is an alias of
+            update["$ignore_alias"] = True
+        update[DELETE.key] = None
+        return ProfileUpdate(profile_id, DELETE, update)
 
 
 def compile_profiles(spec: UserSpec | GroupSpec, stream_schema: StreamSchema) -> ProfilePlan:
@@ -124,33 +131,13 @@ def compile_profiles(spec: UserSpec | GroupSpec, stream_schema: StreamSchema) ->
         operation=spec.operation,
         operation_key=spec.operation.key,
         identify=profile_identifier(spec, stream_schema, slots),
-        is_deleted=_deletion(spec, stream_schema, slots),
         read_ip=None if ip is None else ip_reader(ip, stream_schema, f"{spec.place}.ip", slots),
         read_operand=read_operand,
         left_out=left_out,
+        conditions=compile_conditions(spec, stream_schema, slots, spec.delete_when),
+        # Groups have no aliases.
+        ignores_alias=isinstance(spec, UserSpec) and spec.ignores_alias,
     )
-
-
-def _deletion(
-    spec: UserSpec | GroupSpec, stream_schema: StreamSchema, slots: Slots
-) -> Callable[[Values], bool] | None:
-    if spec.delete_when is None:
-        return None
-    get = fetch(spec.delete_when, stream_schema, f"{spec.place}.delete_when", slots)
-    field = source_name(spec.delete_when, "delete_when")
-
-    def is_deleted(values: Values) -> bool:
-        value = get(values)
-        if value is None:
-            return False
-        text = scalar_text(value)
-        if text is None:
-            refuse(
-                "invalid_delete_when", field, "is a list or an object; delete_when takes neither"
-            )
-        return text.strip().lower() not in _NOT_SET
-
-    return is_deleted
 
 
 def _operand_reader(

@@ -16,6 +16,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from target_mixpanel.limits import EARLIEST_TIME_MS, FUTURE_TOLERANCE_MS
+from target_mixpanel.mapping.conditions import Conditions
 from target_mixpanel.mapping.events import Event, EventPlan
 from target_mixpanel.mapping.plans import MappedRecord, Plan
 from target_mixpanel.mapping.refusal import UnmappableError
@@ -102,7 +103,9 @@ def _compile(plan: Plan, records: TypedRecords) -> MapRecord:
         _add_value(function, slot, records.access(each.column.path))
         for slot, each in enumerate(plan.slots)
     ]
-    function.add(f"return {function.bind('map_values', plan.map)}([{', '.join(values)}])")
+    function.add(f"values = [{', '.join(values)}]")
+    _add_conditions(function, plan.conditions)
+    function.add(f"return {function.bind('map_values', plan.map)}(values, now_ms)")
     map_record: MapRecord = function.compiled()
     return map_record
 
@@ -115,6 +118,7 @@ def _compile_events(plan: EventPlan, records: TypedRecords) -> MapRecord:
         for slot in range(plan.first_property)
     ]
     function.add(f"values = [{', '.join(own)}]")
+    _add_conditions(function, plan.conditions)
     _add_name(function, plan)
     _add_time(function, plan)
     function.bind("read_insert_id", plan.read_insert_id)
@@ -137,6 +141,18 @@ def _compile_events(plan: EventPlan, records: TypedRecords) -> MapRecord:
     function.add("return Event(name, time_ms, insert_id, content)")
     map_record: MapRecord = function.compiled()
     return map_record
+
+
+def _add_conditions(function: _Function, conditions: Conditions) -> None:
+    """Write what filters a record; what only the clock can tell takes a fresh look at it."""
+    if not conditions.may_ask:
+        return
+    function.bind("CloserLookError", _CloserLookError)
+    function.bind("may_change", conditions.may_change)
+    function.add("if may_change(values, now_ms): raise CloserLookError")
+    if conditions.may_filter:
+        function.bind("takes", conditions.takes)
+        function.add("if not takes(values, now_ms): return None")
 
 
 def _add_name(function: _Function, plan: EventPlan) -> None:

@@ -6,10 +6,12 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from target_mixpanel.mapping.events import Event
+from target_mixpanel.mapping.conditions import Meets
+from target_mixpanel.mapping.events import Event, EventPlan
 from target_mixpanel.mapping.lookup_tables import LookupTablePlan, TableRow
+from target_mixpanel.mapping.metadata_columns import with_metadata_columns
 from target_mixpanel.mapping.needed_keys import needed_keys
-from target_mixpanel.mapping.paths import record_splitter
+from target_mixpanel.mapping.paths import Values, record_splitter
 from target_mixpanel.mapping.plans import MappedRecord, Plan, compile_plan
 from target_mixpanel.mapping.profiles import ProfileUpdate
 from target_mixpanel.mapping.refusal import UnmappableError
@@ -19,6 +21,7 @@ from target_mixpanel.model import Flaw, JsonObject, Mapped
 from target_mixpanel.pipeline.fast_path import FALL_BACK, FastPath
 from target_mixpanel.pipeline.typed_records import UntypeableSchemaError
 from target_mixpanel.pipeline.validation import RecordValidator, row_flaw, update_flaw
+from target_mixpanel.specs.operations import DELETE
 from target_mixpanel.specs.spec import StreamSpec
 
 
@@ -46,6 +49,27 @@ class TimeWindow(msgspec.Struct, frozen=True):
         return self.until_ms is None or time_ms < self.until_ms
 
 
+class _Mapping(msgspec.Struct, frozen=True):
+    """One of a stream's mappings, the careful way."""
+
+    destination: int
+    plan: Plan
+    split: Callable[[JsonObject], Values]
+    takes: Meets | None
+    """None: it takes every record."""
+    needed_keys: frozenset[str]
+    """Key properties without which a record has no row here."""
+
+    def is_for(self, record: JsonObject, now_ms: int) -> bool:
+        """
+        Say whether *record* is not filtered here.
+
+        Raises:
+            UnmappableError: It cannot be told.
+        """
+        return self.takes is None or self.takes(self.split(record), now_ms)
+
+
 class StreamPipeline:
     """A stream's mappings, compiled; shared by every door."""
 
@@ -70,6 +94,7 @@ class StreamPipeline:
         Raises:
             StreamSchemaError: The mappings and the schema do not fit.
         """
+        stream_schema = with_metadata_columns(stream_schema, specs)
         validator = RecordValidator(stream_schema.schema, stream_schema.stream)
         self._validator = validator if stream_schema.is_schema_enforced else None
         self._window = None if window in {None, TimeWindow()} else window
@@ -78,10 +103,13 @@ class StreamPipeline:
             plan.header if isinstance(plan, LookupTablePlan) else None for plan in plans
         ]
         """For each destination that is a lookup table, its CSV's first line."""
-        self._plans = [(plan, record_splitter(plan.slots)) for plan in plans]
         needed = [needed_keys(spec, stream_schema) for spec in specs]
-        self._needed_keys = frozenset[str]().union(*needed)
-        self._fast_path = _fast_path(stream_schema, plans, self._needed_keys)
+        self._mappings = [
+            _Mapping(number, plan, record_splitter(plan.slots), _filter(plan, self._window), keys)
+            for number, (plan, keys) in enumerate(zip(plans, needed, strict=True))
+        ]
+        self._may_filter = any(mapping.takes is not None for mapping in self._mappings)
+        self._fast_path = _fast_path(stream_schema, plans, frozenset[str]().union(*needed))
         self._now_ms = now_ms
         self.is_ahead = False
         """Whether a row's time lay ahead of the clock, by less than Mixpanel refuses."""
@@ -89,7 +117,7 @@ class StreamPipeline:
     @property
     def left_out(self) -> tuple[str, ...]:
         """Columns that a "*" does not take though nobody excluded them."""
-        return tuple(dict.fromkeys(name for plan, *_ in self._plans for name in plan.left_out))
+        return tuple(dict.fromkeys(name for each in self._mappings for name in each.plan.left_out))
 
     @property
     def has_fast_path(self) -> bool:
@@ -124,7 +152,18 @@ class StreamPipeline:
 
     def run(self, record: JsonObject) -> Outcome:
         """Return what becomes of *record*."""
-        for name in self._needed_keys:
+        now_ms = self._now_ms()
+        mappings: Sequence[_Mapping] = self._mappings
+        if self._may_filter:
+            # First of all: what is filtered is filtered, whatever else is wrong with it.
+            try:
+                mappings = [each for each in mappings if each.is_for(record, now_ms)]
+            except UnmappableError as error:
+                return Unloadable(error.flaw)
+        return self._rows(record, mappings, now_ms) if mappings else []
+
+    def _rows(self, record: JsonObject, mappings: Sequence[_Mapping], now_ms: int) -> Outcome:
+        for name in frozenset[str]().union(*(mapping.needed_keys for mapping in mappings)):
             if name not in record:
                 return Unloadable(Flaw("validate", "missing_key", name, "is a key property"))
         if self._validator is not None:
@@ -132,12 +171,11 @@ class StreamPipeline:
             if flaw is not None:
                 return Unloadable(flaw)
         rows: list[Mapped] = []
-        now_ms = self._now_ms()
-        for destination, (plan, take) in enumerate(self._plans):
+        for mapping in mappings:
             mapped: MappedRecord = None
             try:
-                mapped = plan.map(take(record), now_ms)
-                row = self._row(destination, mapped, now_ms)
+                mapped = mapping.plan.map(mapping.split(record), now_ms)
+                row = self._row(mapping.destination, mapped, now_ms)
             except UnmappableError as error:
                 return Unloadable(error.flaw, error.insert_id or _insert_id(mapped))
             except UnicodeEncodeError:
@@ -167,7 +205,13 @@ class StreamPipeline:
                 flaw = update_flaw(body)
                 if flaw is not None:
                     raise UnmappableError(flaw)
-                return Mapped(destination, body, profile_id, operation.is_repeatable)
+                return Mapped(
+                    destination,
+                    body,
+                    profile_id,
+                    operation.is_repeatable,
+                    is_deletion=operation is DELETE,
+                )
             case TableRow(key=key, line=line):
                 return Mapped(destination, line, key)
             case None | Event():
@@ -184,6 +228,19 @@ class StreamPipeline:
         if flaw is not None:
             raise UnmappableError(flaw, event.insert_id)
         return Mapped(destination, body, event.insert_id)
+
+
+def _filter(plan: Plan, window: TimeWindow | None) -> Meets | None:
+    """Return what says whether a record is not filtered: its window first, then its conditions."""
+    conditions = plan.conditions
+    if not isinstance(plan, EventPlan) or window is None:
+        return conditions.takes if conditions.may_filter else None
+
+    def takes(values: Values, now_ms: int) -> bool:
+        time_ms = plan.time_ms(values, now_ms)
+        return (time_ms is None or window.holds(time_ms)) and conditions.takes(values, now_ms)
+
+    return takes
 
 
 def _insert_id(mapped: MappedRecord) -> str | None:

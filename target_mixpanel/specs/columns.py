@@ -23,11 +23,14 @@ from target_mixpanel.specs.spec import (
 
 def all_sources(spec: StreamSpec) -> Iterator[Source]:
     """
-    Yield every source that *spec* names: its own, those of its $insert_id, those of its properties.
+    Yield every source that *spec* names: its own, and those of conditions, ids and properties.
 
     What `"*"` takes, and the stream's key, only the stream's schema tells.
     """
     yield from own_sources(spec)
+    for condition in (spec.filters.skip_when, spec.filters.only_when):
+        if condition is not None:
+            yield condition.column
     if isinstance(spec, EventSpec):
         yield from _insert_id_sources(spec)
     if isinstance(spec.properties, NamedProperties):
@@ -47,9 +50,9 @@ def own_sources(spec: StreamSpec) -> tuple[Source, ...]:
             event = () if isinstance(spec.event, StreamName) else (spec.event,)
             return (spec.time, *event, *id_sources(spec), *_given(spec.ip))
         case UserSpec():
-            return (*id_sources(spec), *_given(spec.delete_when), *_given(spec.ip))
+            return (*id_sources(spec), *_deletion_sources(spec), *_given(spec.ip))
         case GroupSpec():
-            return (*id_sources(spec), *_given(spec.delete_when))
+            return (*id_sources(spec), *_deletion_sources(spec))
         case LookupTableSpec():
             return (Column(spec.key),)
 
@@ -61,6 +64,10 @@ def id_sources(spec: EventSpec | UserSpec | GroupSpec) -> tuple[Source, ...]:
             return _identity_sources(identity)
         case GroupSpec(group_id=group_id):
             return (group_id,)
+
+
+def _deletion_sources(spec: UserSpec | GroupSpec) -> tuple[Source, ...]:
+    return () if spec.delete_when is None else (spec.delete_when.column,)
 
 
 def _identity_sources(identity: Identity) -> tuple[Source, ...]:

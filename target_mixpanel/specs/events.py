@@ -7,6 +7,7 @@ import msgspec
 
 from target_mixpanel.errors import SettingsError
 from target_mixpanel.limits import IDENTITY_EVENTS, NAME_MAX_CHARS
+from target_mixpanel.specs.conditions import parse_filters
 from target_mixpanel.specs.identity_events import identity_flaw
 from target_mixpanel.specs.keys import refuse_unknown_keys
 from target_mixpanel.specs.properties import forbidden_names, parse_properties
@@ -65,6 +66,7 @@ def parse_event(raw: Raw, place: str) -> EventSpec:
         insert_id=_parse_insert_id(raw.get("insert_id"), f"{place}.insert_id"),
         ip=parse_shown(raw["ip"], f"{place}.ip") if "ip" in raw else None,
         is_original_identity=_parse_is_original(raw, place),
+        filters=parse_filters(raw, place),
     )
     if spec.is_original_identity and isinstance(spec.identity, SimplifiedId):
         raise SettingsError(

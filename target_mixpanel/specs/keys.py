@@ -24,6 +24,8 @@ EVENT_KEYS: Final = (
     "ip",
     "properties",
     "exclude",
+    "skip_when",
+    "only_when",
 )
 
 USER_KEYS: Final = (
@@ -37,6 +39,9 @@ USER_KEYS: Final = (
     "timezone",
     "ip",
     "delete_when",
+    "ignore_alias",
+    "skip_when",
+    "only_when",
 )
 
 GROUP_KEYS: Final = (
@@ -48,6 +53,8 @@ GROUP_KEYS: Final = (
     "exclude",
     "timezone",
     "delete_when",
+    "skip_when",
+    "only_when",
 )
 
 LOOKUP_TABLE_KEYS: Final = (
@@ -57,6 +64,8 @@ LOOKUP_TABLE_KEYS: Final = (
     "properties",
     "exclude",
     "timezone",
+    "skip_when",
+    "only_when",
 )
 
 _KEYS: Final[dict[MappingType, tuple[str, ...]]] = {

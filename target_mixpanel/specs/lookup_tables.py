@@ -4,6 +4,7 @@ import re
 from typing import Final
 
 from target_mixpanel.errors import SettingsError, printable
+from target_mixpanel.specs.conditions import parse_filters
 from target_mixpanel.specs.keys import refuse_unknown_keys
 from target_mixpanel.specs.properties import parse_properties
 from target_mixpanel.specs.sources import parse_path
@@ -39,6 +40,7 @@ def parse_lookup_table(raw: Raw, place: str) -> LookupTableSpec:
         key=key,
         properties=properties,
         timezone=parse_timezone(raw, place),
+        filters=parse_filters(raw, place),
     )
 
 

@@ -27,23 +27,26 @@ class Operation(msgspec.Struct, frozen=True):
     is_repeatable: bool = True
     """Whether applying it twice is the same as once; if not, it is never blindly sent again."""
 
+    may_delete: bool = False
+    """Whether some records may delete the whole profile instead: the others then write it anew."""
+
     @property
     def key(self) -> str:
         """What it is called in an update."""
         return f"${self.name}"
 
 
-SET: Final = Operation("set")
+SET: Final = Operation("set", may_delete=True)
 """What a mapping means that names no operation."""
 
-DELETE: Final = Operation("delete", takes="nothing")
+DELETE: Final = Operation("delete", takes="nothing", may_delete=True)
 """What `delete_when` asks for, whatever the operation."""
 
 OPERATIONS: Final[Mapping[str, Operation]] = {
     operation.name: operation
     for operation in (
         SET,
-        Operation("set_once"),
+        Operation("set_once", may_delete=True),
         Operation("add", value="number", is_for_groups=False, is_repeatable=False),
         Operation("append", value="single", is_for_groups=False, is_repeatable=False),
         Operation("union", value="several"),

@@ -3,22 +3,23 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-import msgspec
-
-from target_mixpanel.errors import SettingsError
+from target_mixpanel.errors import SettingsError, listed, printable
 from target_mixpanel.limits import NAME_MAX_CHARS, PARTS_OF_AN_UPDATE
+from target_mixpanel.specs.conditions import parse_condition, parse_filters, refuse_null
 from target_mixpanel.specs.keys import refuse_unknown_keys
-from target_mixpanel.specs.operations import OPERATIONS, SET, Operation
+from target_mixpanel.specs.operations import DELETE, OPERATIONS, SET, Operation
 from target_mixpanel.specs.properties import forbidden_names, parse_properties, refuse_names
 from target_mixpanel.specs.sources import parse_needed, parse_shown
 from target_mixpanel.specs.spec import (
     Column,
+    Condition,
     GroupSpec,
     NamedProperties,
     ProfileProperties,
     PropertyNames,
     UserSpec,
     WholeProfile,
+    path_name,
 )
 from target_mixpanel.specs.times import parse_timezone
 from target_mixpanel.specs.users import parse_identity
@@ -27,6 +28,8 @@ from target_mixpanel.specs.written import Raw, as_text, is_list, kind_of, one_of
 _USERS_ONLY: Final = [
     operation.name for operation in OPERATIONS.values() if not operation.is_for_groups
 ]
+
+_DELETING: Final = [operation.name for operation in OPERATIONS.values() if operation.may_delete]
 
 _NO_PROPERTY: Final = (
     "is part of an update or set by Mixpanel alone; give the property another name"
@@ -60,8 +63,10 @@ def parse_users(raw: Raw, place: str) -> UserSpec:
         operation=operation,
         properties=_parse_properties(raw, operation, _REFUSED_OF_USERS, place),
         timezone=parse_timezone(raw, place),
-        delete_when=_parse_delete_when(raw, place),
+        delete_when=_parse_delete_when(raw, operation, place),
+        ignores_alias=_parse_ignores_alias(raw, operation, place),
         ip=parse_shown(raw["ip"], f"{place}.ip") if "ip" in raw else None,
+        filters=parse_filters(raw, place),
     )
 
 
@@ -89,7 +94,8 @@ def parse_groups(raw: Raw, place: str) -> GroupSpec:
         operation=operation,
         properties=_parse_properties(raw, operation, _REFUSED_OF_GROUPS, place),
         timezone=parse_timezone(raw, place),
-        delete_when=_parse_delete_when(raw, place),
+        delete_when=_parse_delete_when(raw, operation, place),
+        filters=parse_filters(raw, place),
     )
 
 
@@ -157,14 +163,29 @@ def _parse_names(raw: object, refused: Mapping[str, str], place: str) -> Propert
     return PropertyNames(tuple(raw))
 
 
-def _parse_delete_when(raw: Raw, place: str) -> Column | None:
+def _parse_delete_when(raw: Raw, operation: Operation, place: str) -> Condition | None:
     here = f"{place}.delete_when"
-    if "delete_when" not in raw:
-        return None
-    source = parse_shown(raw["delete_when"], here)
-    if not isinstance(source, Column) or source.default is not msgspec.UNSET:
+    condition = parse_condition(raw, "delete_when", place)
+    if condition is not None and not operation.may_delete:
+        column = printable(path_name(condition.column.path))
         raise SettingsError(
-            f"{here}: expected a column name alone; a value or default would delete profiles of "
-            "records that do not ask for it",
+            f"{here}: deletes the whole profile, and goes with operation {listed(_DELETING)} only, "
+            f"not with {operation.name}; for some records only write only_when: {column}, as with "
+            "operation remove, which takes values from a list",
         )
-    return source
+    refuse_null(condition, here)
+    return condition
+
+
+def _parse_ignores_alias(raw: Raw, operation: Operation, place: str) -> bool:
+    here = f"{place}.ignore_alias"
+    if "ignore_alias" not in raw:
+        return True
+    if "delete_when" not in raw and operation != DELETE:
+        raise SettingsError(
+            f"{here}: means nothing without delete_when or operation delete; leave it out"
+        )
+    ignores_alias = raw["ignore_alias"]
+    if not isinstance(ignores_alias, bool):
+        raise SettingsError(f"{here}: expected true or false, got {kind_of(ignores_alias)}")
+    return ignores_alias

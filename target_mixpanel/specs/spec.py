@@ -32,6 +32,31 @@ class Constant(msgspec.Struct, frozen=True):
 Source: TypeAlias = Column | Constant
 
 
+class IsSet(msgspec.Struct, frozen=True):
+    """By its meaning a column's value says yes, or names an instant that has come."""
+
+    column: Column
+
+
+class IsOneOf(msgspec.Struct, frozen=True):
+    """A column's value is one of those listed."""
+
+    column: Column
+    values: tuple[str | int | float | bool | None, ...]
+
+
+Condition: TypeAlias = IsSet | IsOneOf
+
+
+class Filters(msgspec.Struct, frozen=True):
+    """Which of a stream's records a mapping takes."""
+
+    skip_when: Condition | None = None
+    """Not those that meet this."""
+    only_when: Condition | None = None
+    """None but those that meet this."""
+
+
 class StreamName(msgspec.Struct, frozen=True):
     """The stream's own name, as the event's."""
 
@@ -101,6 +126,7 @@ class EventSpec(msgspec.Struct, frozen=True):
     ip: Source | None = None
     is_original_identity: bool = False
     """Whether the project has original identity merge, and so takes `$identify` and its like."""
+    filters: Filters = Filters()
 
 
 class PropertyNames(msgspec.Struct, frozen=True):
@@ -125,9 +151,12 @@ class UserSpec(msgspec.Struct, frozen=True):
     operation: Operation
     properties: ProfileProperties
     timezone: tzinfo
-    delete_when: Column | None = None
-    """A record that has something here deletes its profile, whatever the operation."""
+    delete_when: Condition | None = None
+    """A record that meets this deletes its profile, whatever the operation."""
+    ignores_alias: bool = True
+    """Whether a deletion is of the profile that the id itself names, not of whose alias it is."""
     ip: Source | None = None
+    filters: Filters = Filters()
 
 
 class GroupSpec(msgspec.Struct, frozen=True):
@@ -141,8 +170,9 @@ class GroupSpec(msgspec.Struct, frozen=True):
     operation: Operation
     properties: ProfileProperties
     timezone: tzinfo
-    delete_when: Column | None = None
+    delete_when: Condition | None = None
     """As UserSpec's."""
+    filters: Filters = Filters()
 
 
 class LookupTableSpec(msgspec.Struct, frozen=True):
@@ -155,6 +185,7 @@ class LookupTableSpec(msgspec.Struct, frozen=True):
     key: ColumnPath
     properties: Properties
     timezone: tzinfo
+    filters: Filters = Filters()
 
 
 StreamSpec: TypeAlias = EventSpec | UserSpec | GroupSpec | LookupTableSpec

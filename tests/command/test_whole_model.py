@@ -71,6 +71,29 @@ class TestARunOfAllTypes:
             assert f"  {name}: read {read}, accepted {read}, rejected 0, filtered 0," in done.stderr
         assert "PENDING" not in done.stderr
 
+    def test_deletions_are_counted(self, loads_all: Command, project: Sandbox):
+        """Those that Mixpanel accepted."""
+        gone = user("bob", gone_at="2026-10-01T12:00:00Z")
+        done = loads_all.run(*self.INPUT, USERS_SCHEMA, gone, reached(5))
+        deleted = {name: loads_all.report(name)["deleted"] for name in ("users", "accounts")}
+
+        assert "bob" not in project.users
+        assert deleted == {"users": 1, "accounts": 1}
+        assert loads_all.report("orders")["deleted"] == 0
+        assert "filtered 0, deleted 1, requests" in done.stderr
+
+    def test_a_deletion_that_mixpanel_refuses_is_none(
+        self, loads_all: Command, project: Sandbox, tmp_path: Path
+    ):
+        project.script({"path": "/engage", "body": {"status": 0, "error": "no"}, "times": 10})
+        loads_all.run(
+            *(USERS_SCHEMA, user("bob", gone_at="2026-10-01T12:00:00Z"), reached(5)),
+            dead_letter_path=str(tmp_path / "rejected"),
+        )
+        report = loads_all.report("users")
+
+        assert (report["rejected"], report["deleted"]) == (1, 0)
+
     def test_a_record_that_is_bad_for_its_type_is_set_aside(
         self, loads_all: Command, project: Sandbox, tmp_path: Path
     ):

@@ -51,6 +51,9 @@ SCRIPTS = {
 """The shell blocks that bring their own input, by the name of their configuration."""
 
 
+NAMES = ("config", "changes", "users", "members", "plans", "groups", "products")
+
+
 def run_script(name: str, sandbox: Sandbox, folder: Path) -> str:
     """Run a shell block as it stands, but for the sandbox's port; return what it prints."""
     lines = SCRIPTS[name].replace("http://127.0.0.1:8080", sandbox.url).splitlines()
@@ -88,7 +91,7 @@ def error_of(config: dict, singer: str, folder: Path) -> str:
 def test_the_examples_run_one_after_the_other(tmp_path: Path):
     """Each prints the STATE shown, and Mixpanel gets what is shown."""
     with Sandbox() as sandbox:
-        for name in ("config", "changes", "users", "groups", "products"):
+        for name in NAMES:
             assert run_script(name, sandbox, tmp_path) in blocks("text")
 
         (table,) = sandbox.tables.values()
@@ -98,9 +101,10 @@ def test_the_examples_run_one_after_the_other(tmp_path: Path):
         got = [*sandbox.user_updates(), *sandbox.group_updates()]
         assert table.csv.decode().replace("\r\n", "\n") in blocks("text")
 
-    shown = re.findall(r"^Mixpanel got[^`]*`(\{.*?\})`", README, re.MULTILINE)
+    told = re.findall(r"^Mixpanel got.*?^$", README, re.DOTALL | re.MULTILINE)
+    shown = re.findall(r"`(\{[^`]*\})`", "".join(told))
     assert [{**json.loads(update), "$token": "sandbox-token"} for update in shown] == got
-    assert set(SCRIPTS) == {"config", "changes", "users", "groups", "products"}
+    assert tuple(SCRIPTS) == NAMES
 
 
 def test_the_error_shown_is_the_error_given(tmp_path: Path):

@@ -75,7 +75,7 @@ class OfRecords:
         self._take = record_splitter(plan.slots)
 
     def map(self, record):
-        return self._plan.map(self._take(record))
+        return self._plan.map(self._take(record), NOW_MS)
 
     def __getattr__(self, name):
         return getattr(self._plan, name)

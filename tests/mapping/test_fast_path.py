@@ -94,6 +94,26 @@ PATHS = st.fixed_dictionaries(
         'odd "name"': st.just("id"),
     },
 )
+ASKED = st.sampled_from(
+    [
+        *("any", "at", "id", "a.city", "_sdc_gone_at"),
+        {"column": "any", "is": ["x", 5, True]},
+        {"column": "user", "is": ["u", None]},
+        {"column": "a.city", "is": ["Berlin", False]},
+        {"column": "_sdc_gone_at", "is": [None]},
+    ]
+)
+CONDITIONS = st.just({}) | st.fixed_dictionaries(
+    {}, optional={"skip_when": ASKED, "only_when": ASKED}
+)
+OFTEN_UNKNOWN = st.fixed_dictionaries(
+    {},
+    optional={
+        "unknown": VALUES,
+        "_sdc_gone_at": VALUES
+        | st.sampled_from([None, True, "no", "2026-09-01T10:00:00Z", "9999-12-31", "0000-00-00"]),
+    },
+)
 encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
@@ -124,7 +144,9 @@ def events_of(rows):
     def body_of(row):
         return same(read(row.body)) if row.body.startswith(b"{") else row.body
 
-    return [(row.destination, row.key, row.is_repeatable, body_of(row)) for row in rows]
+    return [
+        (row.destination, row.key, row.is_repeatable, row.is_deletion, body_of(row)) for row in rows
+    ]
 
 
 def check(pipeline, line):
@@ -180,7 +202,8 @@ def columns_and_record(draw):
 @settings(max_examples=1_500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     made=columns_and_record(),
-    unknown=st.fixed_dictionaries({}, optional={"unknown": VALUES}),
+    unknown=OFTEN_UNKNOWN,
+    conditions=CONDITIONS,
     mapping=MAPPINGS,
     properties=st.none() | PATHS,
     identity=IDENTITIES,
@@ -198,7 +221,7 @@ def columns_and_record(draw):
     ),
 )
 def test_both_ways_give_the_same_rows(
-    made, unknown, mapping, properties, identity, key, is_schema_enforced, root
+    made, unknown, conditions, mapping, properties, identity, key, is_schema_enforced, root
 ):
     """The careful way decides; the fast way may only leave a record to it."""
     columns, record = made
@@ -206,7 +229,7 @@ def test_both_ways_give_the_same_rows(
     stream_schema = stream_schema_of(
         columns, key, is_schema_enforced=is_schema_enforced, hash_key=b"k", schema=root
     )
-    mapping = {**mapping, **identity, "time": "at"}
+    mapping = {**mapping, **identity, **conditions, "time": "at"}
     if properties:
         mapping["properties"] = properties
     try:
@@ -225,6 +248,12 @@ OTHERS = st.lists(
             {"type": "users", "distinct_id": "user", "operation": "add", "properties": ["any"]},
             {"type": "users", "user_id": "user", "properties": {"A": "a.city", "B": "b.c"}},
             {"type": "users", "distinct_id": "id", "delete_when": "any", "properties": ["a"]},
+            {
+                "type": "users",
+                "distinct_id": "id",
+                "delete_when": "_sdc_gone_at",
+                "properties": "*",
+            },
             {"type": "groups", "group_key": "g", "group_id": "id", "properties": "*"},
             {"type": "groups", "group_key": "g", "group_id": "any", "operation": "delete"},
             {"type": "lookup_table", "lookup_table_id": "t", "key": "id", "properties": "*"},
@@ -238,9 +267,18 @@ OTHERS = st.lists(
 
 
 @settings(max_examples=700, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(made=columns_and_record(), mappings=OTHERS, is_schema_enforced=st.booleans())
-def test_both_ways_give_the_same_rows_of_every_type(made, mappings, is_schema_enforced):
+@given(
+    made=columns_and_record(),
+    unknown=OFTEN_UNKNOWN,
+    mappings=OTHERS,
+    conditions=st.lists(CONDITIONS, min_size=2, max_size=2),
+    is_schema_enforced=st.booleans(),
+)
+def test_both_ways_give_the_same_rows_of_every_type(
+    made, unknown, mappings, conditions, is_schema_enforced
+):
     columns, record = made
+    mappings = [mapping | more for mapping, more in zip(mappings, conditions, strict=False)]
     stream_schema = stream_schema_of(columns, is_schema_enforced=is_schema_enforced)
     try:
         pipeline = StreamPipeline(
@@ -251,7 +289,7 @@ def test_both_ways_give_the_same_rows_of_every_type(made, mappings, is_schema_en
     except TargetMixpanelError:
         event("no pipeline")
         return
-    rows = check(pipeline, line_of(record))
+    rows = check(pipeline, line_of(record | unknown))
     event("no fast way" if not pipeline.has_fast_path else "left" if rows is None else "fast")
 
 
@@ -307,6 +345,9 @@ ORDER = {
         pytest.param({"distinct_id": None, "user_id": "user", "device_id": "day"}, id="simplified"),
         pytest.param({"properties": {'a "quoted" name': "amount"}}, id="name-no-struct-has"),
         pytest.param({"time": {"value": "2026-09-01"}}, id="constant-time"),
+        pytest.param({"skip_when": "note", "only_when": "created_at"}, id="conditions"),
+        pytest.param({"skip_when": {"column": "count", "is": [3, None]}}, id="skipped"),
+        pytest.param({"skip_when": "_sdc_deleted_at"}, id="undeclared"),
     ],
 )
 @pytest.mark.parametrize("is_schema_enforced", [True, False])
@@ -341,6 +382,24 @@ def test_several_destinations_have_a_fast_way_together():
     rows = check(pipelines(mappings, stream_schema, window), line_of(ORDER))
 
     assert [row.destination for row in rows] == [1, 2]
+
+
+def test_what_only_the_clock_can_tell_takes_a_fresh_look_at_it():
+    """The fast way's is as old as the last batch; a deletion of this moment must not be missed."""
+    now_ms = NOW_MS
+    spec = written(
+        {"type": "users", "distinct_id": "id", "delete_when": "paid_at", "properties": ["day"]}
+    )
+    pipeline = StreamPipeline([spec], stream_schema_of(PLAIN, stream="rows"), now_ms=lambda: now_ms)
+    soon = datetime.fromtimestamp((NOW_MS + 5_000) / 1_000, UTC).isoformat()
+    never = "9999-12-31T00:00:00Z"
+    line = line_of(ORDER | {"paid_at": soon}, stream="rows")
+
+    assert pipeline.run_line(line) is None
+    now_ms += 5_000
+    assert [row.is_deletion for row in check(pipeline, line)] == [True]
+    rows = check(pipeline, line_of(ORDER | {"paid_at": never}, stream="rows"))
+    assert [row.is_deletion for row in rows] == [False]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from target_mixpanel.errors import SettingsError, listed
 from target_mixpanel.pipeline.pipeline import StreamPipeline
-from target_mixpanel.specs.operations import OPERATIONS
+from target_mixpanel.specs.operations import DELETE, OPERATIONS
 from tests.mapping.making import decode, open_columns, profiles_of, stream_schema_of, written
 
 USERS = {"type": "users", "distinct_id": "id"}
@@ -66,7 +66,12 @@ def test_each_is_mapped(operation):
     plan = profiles_of(mapping_of(USERS, operation), open_columns("id", "a"))
     expected = SEVERAL if operation.value == "several" else OPERANDS[operation.takes]
 
-    assert plan.map({"id": "u", "a": 5}).update == {"$distinct_id": "u", operation.key: expected}
+    update = plan.map({"id": "u", "a": 5}).update
+
+    assert {"$distinct_id": "u", operation.key: expected} == {
+        key: value for key, value in update.items() if key != "$ignore_alias"
+    }
+    assert ("$ignore_alias" in update) == (operation == DELETE)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)

@@ -74,6 +74,15 @@ def test_an_insert_id_reads_columns_that_stay_properties(insert_id, read):
     assert paths(all_sources(spec)) == sorted(["at", "who", *read])
 
 
+@pytest.mark.parametrize("mapping", [EVENTS, USERS, GROUPS, TABLE])
+def test_conditions_read_columns_that_stay_properties(mapping):
+    asked = {"skip_when": "s", "only_when": {"column": ["o", "p"], "is": [1]}}
+    spec, without = written({**mapping, **asked}), written(mapping)
+
+    assert own_sources(spec) == own_sources(without)
+    assert paths(all_sources(spec)) == sorted([*paths(all_sources(without)), "s", "('o', 'p')"])
+
+
 @pytest.mark.parametrize("operation", ["unset", "delete"])
 def test_names_alone_are_no_sources(operation):
     properties = {"unset": ["whose", "a"], "delete": None}[operation]

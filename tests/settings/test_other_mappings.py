@@ -17,7 +17,10 @@ from target_mixpanel.specs.spec import (
     Constant,
     DistinctId,
     EventSpec,
+    Filters,
     GroupSpec,
+    IsOneOf,
+    IsSet,
     LookupTableSpec,
     NamedProperties,
     PropertyNames,
@@ -95,6 +98,9 @@ def test_users_with_everything():
             "timezone": "Europe/Berlin",
             "ip": "address",
             "delete_when": ["row", "deleted_at"],
+            "ignore_alias": False,
+            "skip_when": {"column": "kind", "is": ["guest", 3]},
+            "only_when": {"column": "is_paying"},
         }
     )
 
@@ -104,8 +110,10 @@ def test_users_with_everything():
         operation=OPERATIONS["set_once"],
         properties=AllColumns(frozenset({"password"})),
         timezone=ZoneInfo("Europe/Berlin"),
-        delete_when=Column(("row", "deleted_at")),
+        delete_when=IsSet(Column(("row", "deleted_at"))),
+        ignores_alias=False,
         ip=Column("address"),
+        filters=Filters(IsOneOf(Column("kind"), ("guest", 3)), IsSet(Column("is_paying"))),
     )
 
 
@@ -242,16 +250,18 @@ def test_a_stream_may_be_events_and_profiles_at_once():
             id="add-hash",
         ),
         pytest.param(
-            {"delete_when": {"value": True}}, "delete_when: expected a column name alone", id="all"
+            {"delete_when": {"value": True}},
+            "delete_when: expected a column name, or {column",
+            id="all",
         ),
         pytest.param(
             {"delete_when": {"column": "d", "default": "x"}},
-            "delete_when: expected a column name alone",
+            "delete_when: expected a column name, or {column",
             id="delete-default",
         ),
         pytest.param(
             {"delete_when": {"column": "d", "hash": True}},
-            "delete_when.hash: means nothing here",
+            "delete_when: expected a column name, or {column",
             id="delete-hash",
         ),
         pytest.param({"delete_when": 5}, "delete_when: expected a column name, or the", id="5"),

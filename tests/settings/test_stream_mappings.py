@@ -174,7 +174,7 @@ def test_a_list_may_name_a_stream_twice():
             {"a": {**LEAST, "stream": "b"}},
             'streams.a.stream: is not known; there are "type", "event", "event_from", "time", '
             '"time_unit", "timezone", "distinct_id", "user_id", "device_id", "identity", '
-            '"insert_id", "ip", "properties", "exclude"',
+            '"insert_id", "ip", "properties", "exclude", "skip_when", "only_when"',
             id="stream-in-a-map",
         ),
     ],

@@ -22,7 +22,7 @@ OWN_NAMES = re.compile(
     r"(?:c|column|constant|convert|default|get|id|read)\d+"
     r"|make_event|make_properties|fetch_time|identify|is_plain_number|map_record|map_values|name|name_event|type|str"
     r"|read_insert_id|read_ip|read_time|record|now_ms|values|time|time_ms|insert_id|content|isspace"
-    r"|CloserLookError|Event"
+    r"|CloserLookError|Event|may_change|takes"
 )
 HOSTILE = (
     '"',
@@ -77,11 +77,13 @@ def generated(sources, columns, properties, stream, words):
         "distinct_id": [user],
         "insert_id": [[at], [others[0]]],
         "properties": shown | {words: {"value": words}},
+        "skip_when": {"column": [others[0]], "is": [words]},
     }
     named_by_column = events | {"event": None, "event_from": [others[0]]}
     users = {
         "type": "users",
         "distinct_id": [user],
+        "only_when": [user],
         "properties": {first: [others[0]], third: [others[2]]},
     }
     mappings = [

@@ -179,6 +179,7 @@ def test_the_report_as_json(summary, clock):
                     }
                 ],
                 "filtered": 1,
+                "deleted": 0,
                 "pending": 2,
                 "requests": 2,
                 "retries": 1,
@@ -195,6 +196,7 @@ def test_the_block_has_a_line_for_each_stream_and_one_for_its_rejections(summary
     summary.stream("orders").count_accepted(1_234)
     users = summary.stream("users")
     users.read = 2
+    users.count_deleted(1_000)
     users.count_rejected(FLAW)
     clock.now += 1.5
     idle = "requests 0, retries 0, bytes 0, seconds 0.0, events/s 0"
@@ -202,7 +204,7 @@ def test_the_block_has_a_line_for_each_stream_and_one_for_its_rejections(summary
     assert summary_block(summary, "failed").splitlines() == [
         "summary: failed after 1.5 s",
         f"  orders: read 1,234, accepted 1,234, rejected 0, filtered 0, {idle}",
-        f"  users: read 2, accepted 0, rejected 1, filtered 0, PENDING 1, {idle}",
+        f"  users: read 2, accepted 0, rejected 1, filtered 0, deleted 1,000, PENDING 1, {idle}",
         "    rejected: missing_time (created_at) x 1",
     ]
 
