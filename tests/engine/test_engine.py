@@ -3,7 +3,6 @@
 import json
 import math
 import threading
-import time
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -25,6 +24,7 @@ from target_mixpanel.pipeline.validation import RecordValidator
 from target_mixpanel.sandbox import Sandbox
 from target_mixpanel.singer.target import TargetMixpanel
 from tests.conftest import ORDERS_MAPPING, ORDERS_SCHEMA, order, orders, singer
+from tests.waiting import wait_until
 
 SCHEMA = ORDERS_SCHEMA["schema"]
 KEY = ["id"]
@@ -67,13 +67,6 @@ def load(run, count=1):
     loading = run.stream("orders", schema=SCHEMA, key=KEY)
     for record in records(count):
         loading.load(record)
-
-
-def wait_until(condition):
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.01)
 
 
 class TestARun:

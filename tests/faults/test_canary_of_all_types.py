@@ -7,8 +7,8 @@ import pytest
 
 from target_mixpanel.sandbox import Sandbox, SandboxSettings
 from tests.conftest import Finished
-from tests.faults.test_canary import FORMS, PERSON, SECRET, TOKEN, USERNAME, Canary, echo
-from tests.faults.test_canary import leaks as leaks_in
+from tests.faults.canaries import FORMS, PERSON, SECRET, TOKEN, USERNAME, Canary, echo
+from tests.faults.canaries import leaks as leaks_in
 from tests.whole_model import (
     ACCOUNTS_MAPPING,
     ACCOUNTS_SCHEMA,

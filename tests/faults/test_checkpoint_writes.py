@@ -53,3 +53,10 @@ def test_fault_34_a_signal_during_a_checkpoint(
     done = signal_while_writing(command, sandbox, number, unbuffered="")
 
     assert (done.code, done.states) == (code, [LARGE])
+
+
+def test_faults_34_39_a_signal_during_an_unbuffered_checkpoint(command: Command, sandbox: Sandbox):
+    """With PYTHONUNBUFFERED, as in most container images, a write may be partial: then go on."""
+    done = signal_while_writing(command, sandbox, signal.SIGTERM, unbuffered="1")
+
+    assert (done.code, done.states) == (143, [LARGE])

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from target_mixpanel.errors import TargetMixpanelError
 from target_mixpanel.pipeline.pipeline import StreamPipeline, TimeWindow, Unloadable
 from target_mixpanel.singer.messages import decode_message as decode_line
+from tests.mapping.drawn import IDENTITIES, IDS, JSON, KEYS, MAPPINGS, NAMES, TIMES
 from tests.mapping.making import NOW_MS, spec_of, stream_schema_of, written
-from tests.mapping.test_pipeline import IDENTITIES, IDS, JSON, KEYS, MAPPINGS, NAMES, TIMES
 
 TEXT = {"type": ["null", "string"]}
 NUMBER = {"type": ["number", "null"]}
