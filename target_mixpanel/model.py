@@ -26,6 +26,8 @@ class Record(msgspec.Struct, gc=False):
     rows_pending: int = 1
     """Its rows that are neither accepted nor refused yet, those of lookup tables aside."""
     is_rejected: bool = False
+    is_stuck: bool = False
+    """It is rejected and nowhere set aside: it is never settled, and no STATE passes it."""
     waits_for_table: bool = False
     """It is also a row of a lookup table, which is accepted last of all."""
 

@@ -19,7 +19,8 @@ class Stop:
     What every wait of the run listens to: a signal, a failure, the end of the time for shutdown.
 
     `request` is all that a signal handler does. Threads that fail leave their error here for the
-    main thread. The first error stays.
+    main thread. The first error stays. An error of the input's is no failure: nothing more is read,
+    but what was read before is sent and settled.
     """
 
     def __init__(
@@ -30,10 +31,13 @@ class Stop:
     ) -> None:
         self.signal_number: int | None = None
         """The signal that asked the run to stop."""
+        self.is_input_over = False
+        """Whether nothing more is to be read: a signal came, or the input is at fault."""
         self._timeout_s = shutdown_timeout_s
         self._clock = clock
         self._deadline: float | None = None
         self._error: BaseException | None = None
+        self._input_error: BaseException | None = None
         self._changed = threading.Condition(threading.RLock())
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._writer, False)
@@ -44,7 +48,16 @@ class Stop:
         if self.signal_number is None:
             self._deadline = self._clock() + self._timeout_s
             self.signal_number = signal_number
+            self.is_input_over = True
             self._wake()
+
+    def end_input(self, error: BaseException) -> None:
+        """Leave for the main thread what is wrong with the input; the senders go on."""
+        with self._changed:
+            if self._input_error is None:
+                self._input_error = error
+        self.is_input_over = True
+        self._wake()
 
     def fail(self, error: BaseException) -> None:
         """Leave *error* for the main thread; everything that waits ends."""
@@ -56,6 +69,7 @@ class Stop:
 
     @property
     def is_requested(self) -> bool:
+        """Whether a signal asked the run to stop."""
         return self.signal_number is not None
 
     @property
@@ -78,6 +92,17 @@ class Stop:
                 f"{name}: what was read could not be settled within shutdown_timeout_seconds "
                 f"{self._timeout_s:g}; STATE stays where it was, so a rerun starts there",
             )
+
+    def raise_if_input_is_over(self) -> None:
+        """
+        End the reading; for the reader's thread alone.
+
+        Raises:
+            TargetMixpanelError: The input is at fault, or as `raise_if_over`.
+        """
+        self.raise_if_over()
+        if self._input_error is not None:
+            raise self._input_error
 
     def wait(self, seconds: float) -> None:
         """

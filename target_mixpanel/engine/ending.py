@@ -71,3 +71,10 @@ class Ending:
         if isinstance(error, TargetMixpanelError):
             return self._secrets.hide(str(error))
         return f"ended by {type(error).__name__}"
+
+
+def also(problem: str | None, second: TargetMixpanelError | None) -> str | None:
+    """Return *problem*, and what kept the rows before it from being sent."""
+    if problem is None or second is None:
+        return problem
+    return f"{problem}; and what was read before could not all be sent: {second}"

@@ -19,7 +19,7 @@ from target_mixpanel.delivery.server_clock import ServerClock
 from target_mixpanel.engine.checkpoints import CheckpointLedger
 from target_mixpanel.engine.dead_letters.folder import DeadLetters
 from target_mixpanel.engine.destinations import Destinations
-from target_mixpanel.engine.ending import Ending
+from target_mixpanel.engine.ending import Ending, also
 from target_mixpanel.engine.record_loader import RecordLoader
 from target_mixpanel.engine.rejections import Rejections
 from target_mixpanel.engine.report import (
@@ -32,7 +32,11 @@ from target_mixpanel.engine.stream import Parts, Stream
 from target_mixpanel.engine.summary import Summary
 from target_mixpanel.engine.ticker import Ticker
 from target_mixpanel.errors import (
+    LookupTableError,
+    ShutdownTimeoutError,
+    StateOutputError,
     StreamSchemaError,
+    TargetMixpanelError,
     UnfinishedRunError,
     printable,
 )
@@ -46,6 +50,10 @@ logger = logging.getLogger("target-mixpanel")
 
 MAX_STREAMS: Final = 10_000
 """Each keeps a compiled mapping and a batch; a tap that names more has lost its way."""
+
+
+_NOTHING_TO_SALVAGE: Final = (LookupTableError, ShutdownTimeoutError, StateOutputError)
+"""What ends a run when all has been tried, or STATE would reach nobody."""
 
 
 class Engine:
@@ -97,7 +105,7 @@ class Engine:
         self._server_clock = ServerClock()
         self.look_at_the_clock()
         self._size_limit = SizeLimit(settings.batch_size_bytes)
-        self._rejections = Rejections(settings, self._settle_rejected)
+        self._rejections = Rejections(settings, self.stop, self._settle_rejected)
         self._settlement = Settlement(
             self.ledger,
             self.summary,
@@ -170,6 +178,7 @@ class Engine:
         with self._turn:
             self._check_open()
             self._rejections.write_held()
+            self.stop.raise_if_input_is_over()
             self.ledger.checkpoint(state)
             self._settlement.release()
 
@@ -190,17 +199,40 @@ class Engine:
             self._is_finished = True
             return run_report(self.summary, self.ending.outcome(None))
 
+    def salvage(self, error: BaseException) -> TargetMixpanelError | None:
+        """
+        Send what was read before *error* ended the run, and settle it: its STATE comes out.
+
+        Not where delivery itself is what failed. Lookup tables are left as they are: none is whole.
+
+        Returns:
+            Why not all of it could be settled.
+        """
+        if not self._is_open or self.stop.has_failed or isinstance(error, _NOTHING_TO_SALVAGE):
+            return None
+        try:
+            with self._turn:
+                self._send_rows()
+                self._drain()
+        except TargetMixpanelError as second:
+            return second
+        return None
+
     def _send_rest(self) -> None:
+        self._send_rows()
+        self._drain()
+        self._destinations.replace_tables(is_stopped=self.stop.is_requested)
+        self._drain()
+        self.stop.raise_if_input_is_over()
+
+    def _send_rows(self) -> None:
         for stream in self._streams.values():
             stream.send_rest()
         self._destinations.send_rest()
         self._rejections.write_held()
-        self._drain()
-        self._destinations.replace_tables(is_stopped=self.stop.is_requested)
-        self._drain()
 
     def _check_open(self) -> None:
-        self.stop.raise_if_over()
+        self.stop.raise_if_input_is_over()
         if not self._is_open or self._is_finished:
             raise RuntimeError("the engine is not open: use `with Engine(...)`, a new one each run")
 
@@ -218,6 +250,11 @@ class Engine:
 
     def tick(self) -> float | None:
         """Send what has waited long enough; return the seconds until there is more to send."""
+        wait_s = self._send_due()
+        self.stop.raise_if_input_is_over()
+        return wait_s
+
+    def _send_due(self) -> float | None:
         self.stop.raise_if_over()
         self._rejections.write_held()
         now = self._clock()
@@ -278,7 +315,7 @@ class Engine:
             outbox = Outbox(senders.courier, self.stop, senders=settings.max_parallel_requests)
             self._outbox = self._resources.enter_context(outbox)
         if self._ticks_by_itself:
-            self._resources.enter_context(Ticker(self.tick, self._turn, self.stop.fail))
+            self._resources.enter_context(Ticker(self._send_due, self._turn, self.stop.fail))
         self._is_open = self.ending.is_due = True
         return self
 
@@ -295,11 +332,14 @@ class Engine:
                 "pending, and no checkpoint covers them; call finish() before leaving it",
             )
         failure = error or unfinished
+        problem = None if failure is None else self.ending.problem(failure)
+        if isinstance(error, Exception):
+            problem = also(problem, self.salvage(error))
         if failure is not None:
             self.stop.fail(failure)  # first, so that nothing waits any longer
         self._is_open = False
         self._resources.__exit__(type(failure) if failure else None, failure, trace)
-        self.ending.report(None if failure is None else self.ending.problem(failure))
+        self.ending.report(problem)
         if unfinished is not None:
             raise unfinished
 

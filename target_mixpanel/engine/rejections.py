@@ -8,9 +8,17 @@ from typing import TYPE_CHECKING, Final
 
 from target_mixpanel.engine.segment import Segment
 from target_mixpanel.engine.summary import StreamCounts
-from target_mixpanel.errors import MissingKeyError, RejectedRecordError, printable
+from target_mixpanel.errors import (
+    DeadLetterError,
+    MissingKeyError,
+    RejectedRecordError,
+    RejectionRateError,
+    TargetMixpanelError,
+    printable,
+)
 from target_mixpanel.model import Flaw, Record, Rejection
 from target_mixpanel.settings.parse import Settings
+from target_mixpanel.stop import Stop
 
 if TYPE_CHECKING:
     from target_mixpanel.engine.dead_letters.folder import DeadLetters
@@ -34,15 +42,18 @@ class Rejections:
     def __init__(
         self,
         settings: Settings,
+        stop: Stop,
         on_settled: Callable[[Sequence[Record]], None],
     ) -> None:
         """
         Args:
             settings: The operator's.
+            stop: Told when a rejection ends the run.
             on_settled: Told which records of the reader's rejections are accounted for.
         """
         self.letters: DeadLetters | None = None
         """Where they are written; None: nowhere."""
+        self._stop = stop
         self._is_dry_run = settings.dry_run
         self._is_place_set = settings.dead_letter_folder is not None
         self._max_rate = settings.max_rejection_rate
@@ -54,42 +65,58 @@ class Rejections:
         Take what the reader's thread rejects; many are written down together.
 
         Raises:
-            TargetMixpanelError: As `set_aside`.
+            TargetMixpanelError: A rejection ends the run.
         """
         self._held.append(rejection)
         has_place = self._is_dry_run or self.letters is not None
         if not has_place or len(self._held) >= _HELD:
             self.write_held()
+            self._stop.raise_if_input_is_over()
 
     def write_held(self) -> None:
-        """
-        Write down what was added, and count it as settled.
-
-        Raises:
-            TargetMixpanelError: As `set_aside`.
-        """
+        """Write down what was added, and count it as settled; `stop` knows if that ends the run."""
         held, self._held = self._held, []
         for segment, group in groupby(held, key=_segment_of):
             rejections = list(group)
             self.set_aside(segment, rejections)
-            self._on_settled([rejection.record for rejection in rejections])
+            self._on_settled(
+                [each.record for each in rejections if not each.record.is_stuck],
+            )
 
     def set_aside(self, segment: Segment, rejections: Sequence[Rejection]) -> None:
         """
         Write *rejections* of *segment* down and count them; a dry run only counts. On any thread.
 
-        Raises:
-            RejectedRecordError: There is nowhere to write them.
-            RejectionRateError: There are too many.
-            DeadLetterError: They cannot be written.
+        Where that ends the run (there is nowhere to write them, or there are too many), `stop` is
+        told: nothing more is read, and what was read before is still sent. What is nowhere written
+        is stuck.
         """
-        if self.letters is not None:
-            self.letters.write(segment.stream, segment.schema_line, rejections)
+        error = self._written(segment, rejections)
+        if error is not None:
+            for rejection in rejections:
+                rejection.record.is_stuck = True
         for rejection in rejections:
             _count(rejection.flaw, segment.counts)
-        if self.letters is None and not self._is_dry_run:
-            raise _rejection_error(segment.stream, rejections[0].flaw)
-        segment.counts.check_rate(self._max_rate)
+        try:
+            segment.counts.check_rate(self._max_rate)
+        except RejectionRateError as too_many:
+            error = error or too_many
+        if error is not None:
+            self._stop.end_input(error)
+
+    def _written(
+        self, segment: Segment, rejections: Sequence[Rejection]
+    ) -> TargetMixpanelError | None:
+        """Write *rejections* down; return why they are not."""
+        if self._is_dry_run:
+            return None
+        if self.letters is None:
+            return _rejection_error(segment.stream, rejections[0].flaw)
+        try:
+            self.letters.write(segment.stream, segment.schema_line, rejections)
+        except DeadLetterError as error:
+            return error
+        return None
 
     def check_dry_run(self, streams: Sequence[StreamCounts]) -> None:
         """

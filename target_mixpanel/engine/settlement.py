@@ -63,7 +63,7 @@ class Settlement:
                 record = row.record
                 left = record.rows_pending - 1
                 record.rows_pending = left
-                if not left:
+                if not left and not record.is_stuck:
                     finished.append(record)
         # Nearly always there is one kind: of one stream, accepted, and in no lookup table.
         for kind, records in Counter(map(_kind_of, finished)).items():

@@ -12,6 +12,7 @@ from typing import Final
 
 from singer_sdk.exceptions import MissingKeyPropertiesError, RecordsWithoutSchemaException
 
+from target_mixpanel.engine.ending import also
 from target_mixpanel.engine.engine import Engine
 from target_mixpanel.errors import StateOutputError, TargetMixpanelError
 from target_mixpanel.redaction import Redactor
@@ -21,6 +22,13 @@ logger = logging.getLogger("target-mixpanel")
 
 _SIGNAL_EXIT: Final = 128
 """A process that a signal ended exits with this plus the signal's number."""
+
+_EXPECTED: Final = (
+    TargetMixpanelError,
+    RecordsWithoutSchemaException,
+    MissingKeyPropertiesError,
+)
+"""What says in its own words what is wrong."""
 
 _SWITCH_INTERVAL_S: Final = 0.001
 """How long the reader's thread may go on when a sender wants to. With Python's 5 ms a sender loses
@@ -39,16 +47,8 @@ def run(engine: Engine, load: Callable[[], None]) -> int:
     problem: str | None = None
     try:
         load()
-    except (
-        TargetMixpanelError,
-        RecordsWithoutSchemaException,
-        MissingKeyPropertiesError,
-    ) as error:
-        problem = str(error)
     except Exception as error:  # noqa: BLE001 (the top: a traceback could show a record)
-        problem = _internal_error(error)
-        # Where, but not what: an exception's own words may be a record's.
-        logger.debug("".join(traceback.format_tb(error.__traceback__)))
+        problem = also(_said(error), engine.salvage(error))
     engine.ending.report(None if problem is None else engine.secrets.hide(problem))
     if problem is not None:
         return 1
@@ -104,6 +104,14 @@ def _take_signals(stop: Stop) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, handle)
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, _EXPECTED):
+        return str(error)
+    # Where, but not what: an exception's own words may be a record's.
+    logger.debug("".join(traceback.format_tb(error.__traceback__)))
+    return _internal_error(error)
 
 
 def _internal_error(error: Exception) -> str:

@@ -98,9 +98,9 @@ class SingerBytesReader(GenericSingerReader[bytes]):
                     records += 1
                 else:
                     self._read(line, callbacks, stats)
-                if stop.signal_number is not None:
+                if stop.is_input_over:
                     break
-            if stop.signal_number is not None:
+            if stop.is_input_over:
                 break
         stats["RECORD"] += records
         return stats
@@ -179,7 +179,7 @@ class SingerBytesReader(GenericSingerReader[bytes]):
             size = len(last)
             yield lines
         # Asked to stop, the reader leaves a line that is still arriving to the next run.
-        if size and not self._stop.is_requested:
+        if size and not self._stop.is_input_over:
             self._is_cut_off = True
             yield [b"".join(parts)]
 
@@ -202,7 +202,7 @@ def _blocks(
     poll.register(stop.fileno(), select.POLLIN)
     binary = getattr(source, "buffer", source)
     raw = getattr(binary, "raw", binary)
-    while not stop.is_requested:
+    while not stop.is_input_over:
         due_s = on_idle()
         ready = poll.poll(None if due_s is None else max(due_s, 0.0) * 1_000 + 1)
         if all(which != descriptor for which, _ in ready):

@@ -269,7 +269,7 @@ class EngineMachine(RuleBasedStateMachine):
 
     def abandon(self) -> None:
         senders = self.engine._outbox._threads
-        self.engine.__exit__(RuntimeError, RuntimeError("killed"), None)
+        self.engine.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
         while any(sender.is_alive() for sender in senders):
             if self.mixpanel.waiting:
                 self.mixpanel.waiting.pop().answered.set()

@@ -347,8 +347,8 @@ class WholeModelMachine(RuleBasedStateMachine):
     def crash(self) -> None:
         """Lose everything but what was printed, written down and committed."""
         senders = self.engine._outbox._threads
-        killed = RuntimeError("killed")
-        self.reader.submit(self.engine.__exit__, RuntimeError, killed, None).result()
+        killed = KeyboardInterrupt()
+        self.reader.submit(self.engine.__exit__, KeyboardInterrupt, killed, None).result()
         while any(sender.is_alive() for sender in senders):
             if self.mixpanel.waiting:
                 self.mixpanel.waiting.pop().answered.set()
