@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -10,7 +11,7 @@ from target_mixpanel.delivery.batches import BatchBuilder
 from target_mixpanel.engine.summary import StreamCounts
 from target_mixpanel.errors import StreamSchemaError, listed, printable
 from target_mixpanel.mapping.stream_schema import StreamSchema
-from target_mixpanel.model import JsonObject, Mapped, Record
+from target_mixpanel.model import Flaw, JsonObject, Mapped, Record
 from target_mixpanel.pipeline.pipeline import StreamPipeline, TimeWindow
 from target_mixpanel.settings.parse import Settings
 from target_mixpanel.specs.matching import specs_for
@@ -119,7 +120,11 @@ class SegmentCompiler:
             self._skip(message.stream)
             return segment
         pipeline = segment.pipeline = StreamPipeline(
-            specs, self._stream_schema(message), self._window, now_ms=self._now_ms
+            specs,
+            self._stream_schema(message),
+            self._window,
+            now_ms=self._now_ms,
+            on_unused=partial(_count_unused_breach, counts),
         )
         if pipeline.left_out:
             logger.info(
@@ -157,4 +162,16 @@ class SegmentCompiler:
             is_schema_enforced=settings.validate_records,
             takes_metadata=settings.add_record_metadata,
             hash_key=None if settings.hash_key is None else settings.hash_key.encode(),
+        )
+
+
+def _count_unused_breach(counts: StreamCounts, column: str, flaw: Flaw) -> None:
+    """Count a record that loads though a column breaks its schema; warn of the column's first."""
+    if counts.count_unused_breach(column):
+        logger.warning(
+            '%s: "%s" %s; no mapping and no key uses it, so such records load; the report counts '
+            "them as unused_columns_breached",
+            printable(counts.stream),
+            printable(column),
+            flaw.detail,
         )

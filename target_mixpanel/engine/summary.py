@@ -23,6 +23,9 @@ _REASONS_SHOWN: Final = 5
 _KINDS_TOLD_APART: Final = 100
 """Of rejections, in a stream: a server's words may differ each time, and memory must not grow."""
 
+_OTHER_COLUMNS: Final = "*"
+"""Stands for columns that are not told apart."""
+
 
 class RejectionKind(msgspec.Struct, frozen=True):
     """Why records were rejected, as far as they are told apart in a report."""
@@ -43,6 +46,8 @@ class StreamCounts:
         self._waiting = 0
         """Records that are accepted when their lookup table is."""
         self.rejected: Counter[RejectionKind] = Counter()
+        self.unused_columns_breached: Counter[str] = Counter()
+        """Records that loaded though they break the schema in this column, which nothing uses."""
         self.requests = 0
         self.retries = 0
         self.bytes_sent = 0
@@ -79,6 +84,15 @@ class StreamCounts:
             self.rejected[kind] += 1
             self.ended_at = self._clock()
             return self.rejected[kind] == 1
+
+    def count_unused_breach(self, column: str) -> bool:
+        """Count a record that breaks the schema in an unused column; say whether that is new."""
+        with self._lock:
+            breached = self.unused_columns_breached
+            if column not in breached and len(breached) >= _KINDS_TOLD_APART:
+                column = _OTHER_COLUMNS
+            breached[column] += 1
+            return breached[column] == 1
 
     def count_request(self, *, body_bytes: int, is_retry: bool) -> None:
         with self._lock:
@@ -123,6 +137,7 @@ class StreamCounts:
                 accepted=self.accepted,
                 filtered=self.filtered,
                 rejected=self.rejected.copy(),
+                unused_columns_breached=self.unused_columns_breached.copy(),
                 requests=self.requests,
                 retries=self.retries,
                 bytes_sent=self.bytes_sent,
@@ -147,6 +162,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     accepted: int
     filtered: int
     rejected: Counter[RejectionKind]
+    unused_columns_breached: Counter[str]
     requests: int
     retries: int
     bytes_sent: int
