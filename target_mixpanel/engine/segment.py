@@ -121,7 +121,7 @@ class SegmentCompiler:
             return segment
         pipeline = segment.pipeline = StreamPipeline(
             specs,
-            self._stream_schema(message),
+            self._stream_schema(message, counts),
             self._window,
             now_ms=self._now_ms,
             on_unused=partial(_count_unused_breach, counts),
@@ -153,7 +153,7 @@ class SegmentCompiler:
             "in the tap, or set unmapped_streams: skip",
         )
 
-    def _stream_schema(self, message: SchemaMessage) -> StreamSchema:
+    def _stream_schema(self, message: SchemaMessage, counts: StreamCounts) -> StreamSchema:
         settings = self._settings
         return StreamSchema(
             stream=message.stream,
@@ -162,6 +162,7 @@ class SegmentCompiler:
             is_schema_enforced=settings.validate_records,
             takes_metadata=settings.add_record_metadata,
             hash_key=None if settings.hash_key is None else settings.hash_key.encode(),
+            on_large_integer=partial(_note_large_integer, counts),
         )
 
 
@@ -174,4 +175,14 @@ def _count_unused_breach(counts: StreamCounts, column: str, flaw: Flaw) -> None:
             printable(counts.stream),
             printable(column),
             flaw.detail,
+        )
+
+
+def _note_large_integer(counts: StreamCounts, column: str) -> None:
+    """Warn of the first integer that becomes its text, in each of a stream's columns."""
+    if counts.note_large_integer(column):
+        logger.warning(
+            '%s: "%s" has integers beyond 2^53, which Mixpanel would round; they are sent as text',
+            printable(counts.stream),
+            printable(column),
         )

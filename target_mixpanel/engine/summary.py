@@ -48,6 +48,8 @@ class StreamCounts:
         self.rejected: Counter[RejectionKind] = Counter()
         self.unused_columns_breached: Counter[str] = Counter()
         """Records that loaded though they break the schema in this column, which nothing uses."""
+        self._large_integers: set[str] = set()
+        """Columns that have some, as far as they are told apart."""
         self.requests = 0
         self.retries = 0
         self.bytes_sent = 0
@@ -93,6 +95,14 @@ class StreamCounts:
                 column = _OTHER_COLUMNS
             breached[column] += 1
             return breached[column] == 1
+
+    def note_large_integer(self, column: str) -> bool:
+        """Note that *column* has integers beyond 2^53; say whether that is new."""
+        noted = self._large_integers
+        if column in noted or len(noted) >= _KINDS_TOLD_APART:
+            return False
+        noted.add(column)
+        return True
 
     def count_request(self, *, body_bytes: int, is_retry: bool) -> None:
         with self._lock:

@@ -130,6 +130,7 @@ def column_converter(
         found.name,
         is_schema_enforced=stream_schema.is_schema_enforced,
         max_items=max_items,
+        on_large_integer=stream_schema.on_large_integer,
     )
 
 

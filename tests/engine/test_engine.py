@@ -123,6 +123,17 @@ class TestARun:
             'orders: "note" breaks the schema\'s type ["null", "string"]; no mapping and no key'
         )
 
+    def test_an_integer_that_becomes_text_is_warned_of_once(self, engine, sandbox, caplog):
+        with engine() as run:
+            loading = run.stream("orders", schema=SCHEMA, key=KEY)
+            for record in records(2):
+                loading.load({**record, "amount": 2**53 + 1})
+                loading.load_json(json.dumps({**record, "amount": 2**60}).encode())
+            run.finish()
+
+        (warning,) = (each.message for each in caplog.records if "2^53" in each.message)
+        assert warning.startswith('orders: "amount" has integers beyond 2^53, which Mixpanel would')
+
     def test_a_breach_that_somebody_sees_says_what_helps(self, engine):
         with (
             pytest.raises(
