@@ -7,10 +7,12 @@ none is left out and named: who needs the column decides whether that ends the r
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
+from functools import cached_property
 from typing import Any, Final, TypeAlias
+from urllib.parse import quote, unquote
 
 import jsonschema_rs
 import msgspec
@@ -65,6 +67,10 @@ _TEXTS: Final = frozenset(
     | {"pattern", "title"},
 )
 _BOOLEANS: Final = frozenset({"deprecated", "readOnly", "uniqueItems", "writeOnly"})
+_IN_REFERENCES: Final = "#/~!$&'()*+,;=:@"
+"""What may stand in a reference as it is, besides letters and digits. RFC 3986, 3.5"""
+
+_ANCHORS: Final = ("$anchor", "$dynamicAnchor")
 _VALUES: Final = frozenset({"const", "default"})
 """Keywords of which null is a value like others."""
 
@@ -168,10 +174,7 @@ class _Reader:
         if not isinstance(value, dict):
             raise _MeaninglessError(_wrong(keyword, path))
         if keyword == "dependencies":
-            return {
-                name: _names(said) if isinstance(said, (str, list)) else self.schema(said, path)
-                for name, said in value.items()
-            }
+            return {name: self._dependency(said, path) for name, said in value.items()}
         here = path
         if keyword in {"$defs", "definitions"} and not path:
             here = ("",)
@@ -180,6 +183,14 @@ class _Reader:
             name: self._named(said, (*here, name) if is_path else here)
             for name, said in value.items()
         }
+
+    def _dependency(self, said: Any, path: _Path) -> list[str] | JsonObject | bool:
+        if not isinstance(said, (str, list)):
+            return self.schema(said, path)
+        try:
+            return _names(said)
+        except TypeError:
+            raise _MeaninglessError(_wrong("dependencies", path)) from None
 
     def _named(self, said: Any, path: _Path) -> JsonObject | bool:
         if isinstance(said, (int, float, Decimal)) and not isinstance(said, bool):
@@ -190,10 +201,26 @@ class _Reader:
     def _reference(self, value: Any, path: _Path) -> str:
         if not isinstance(value, str):
             raise _MeaninglessError(_wrong("$ref", path))
-        is_plain = value.startswith("#/") and "%" not in value
-        if is_plain and not isinstance(follow(value, self._root), (bool, dict)):
+        if value.startswith("#/"):
+            is_there = isinstance(follow(value, self._root), (bool, dict))
+        else:
+            is_there = value == "#" or value[1:] in self._anchors
+        if not is_there:
             raise _MeaninglessError(f'"$ref" of {_place(path)} leads nowhere')
-        return value
+        return quote(unquote(value), safe=_IN_REFERENCES)
+
+    @cached_property
+    def _anchors(self) -> frozenset[str]:
+        """The names that references may have beside paths."""
+        return frozenset(_anchors(self._root))
+
+
+def _anchors(said: Any) -> Iterator[str]:
+    if isinstance(said, dict):
+        yield from (said[key] for key in _ANCHORS if isinstance(said.get(key), str))
+    if isinstance(said, (dict, list)):
+        for part in said.values() if isinstance(said, dict) else said:
+            yield from _anchors(part)
 
 
 def _declared_draft(root: JsonObject) -> str | None:

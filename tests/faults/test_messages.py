@@ -178,6 +178,20 @@ def test_faults_45_46_a_schema_that_is_none(command: Command, message: dict, pro
     assert problem in done.errors[0]
 
 
+@pytest.mark.parametrize(
+    "more",
+    [{"flattening_enabled": True, "flattening_max_depth": 2}, {"stream_maps": {"orders": {}}}],
+    ids=["flattening", "stream-maps"],
+)
+def test_fault_45_the_sdk_sees_what_a_schema_means(command: Command, sandbox: Sandbox, more: dict):
+    """Its flattening took a column's null for a bug of ours."""
+    columns = {**ORDERS_SCHEMA["schema"]["properties"], "extra": None, "other": {"type": "sting"}}
+    done = command.run(schema(properties=columns), order(1), state(1), **more)
+
+    assert (done.code, len(sandbox.raw())) == (0, 1)
+    assert '"sting" of column "other" is no JSON type' in done.stderr
+
+
 def test_fault_45_null_keys_are_no_keys(command: Command, sandbox: Sandbox):
     done = command.run({**ORDERS_SCHEMA, "key_properties": None}, order(1), order(2), order(2))
 

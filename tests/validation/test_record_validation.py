@@ -319,7 +319,7 @@ def test_what_only_looks_like_a_reference_is_none():
         ),
         pytest.param(
             {"properties": {"a": {"$ref": "#nowhere"}}},
-            r"cannot be compiled; look for a \$ref that leads nowhere",
+            f'"\\$ref" of column "a" leads nowhere; mend {WAY_OUT}',
             id="45-anchor-nowhere",
         ),
     ],

@@ -156,8 +156,11 @@ def test_a_column_that_is_required_by_itself_must_be_there():
         ({"maxLength": "long"}, '"maxLength" of column "a" has a value that means nothing there'),
         ({"maximum": "NaN"}, '"maximum" of column "a" has a value that means nothing there'),
         ({"required": [5]}, '"required" of column "a" has a value that means nothing there'),
+        ({"dependencies": {"b": [None]}}, '"dependencies" of column "a" has a value that means'),
         ({"properties": 5}, '"properties" of column "a" has a value that means nothing there'),
         ({"$ref": "#/nowhere"}, '"$ref" of column "a" leads nowhere'),
+        ({"$ref": "#nowhere"}, '"$ref" of column "a" leads nowhere'),
+        ({"$ref": "#/no%20where"}, '"$ref" of column "a" leads nowhere'),
         ({"dependentRequired": 5}, "is no JSON Schema, at properties.a.dependentRequired (type)"),
     ],
 )
@@ -174,6 +177,18 @@ def test_only_a_defect_that_matters_ends_the_run():
     assert RecordValidator(reading, "orders", ColumnUse(frozenset({"b"}), False)).flaw({}) is None
     with pytest.raises(StreamSchemaError, match=r'^SCHEMA of orders: "sting" of column "a" is no'):
         RecordValidator(reading, "orders", ColumnUse(frozenset({"a"}), False))
+
+
+@pytest.mark.parametrize("ref", ["#/$defs/a%20name", "#/$defs/a name", "#here", "#/properties/b"])
+def test_a_reference_is_followed_however_it_is_spelled(ref):
+    more = {"$defs": {"a name": {"$anchor": "here", "type": "null"}}}
+    reading = read_schema(
+        {"properties": {"a": {"$ref": ref}, "b": {"type": "null"}}, **more}, "orders"
+    )
+
+    assert not reading.defects
+    assert RecordValidator(reading, "orders").flaw({"a": None}) is None
+    assert RecordValidator(reading, "orders").flaw({"a": 1}) is not None
 
 
 def test_what_a_definition_lacks_is_everybodys():
