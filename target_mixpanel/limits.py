@@ -57,9 +57,6 @@ FUTURE_TOLERANCE_MS: Final = 3_600_000
 MAX_SAFE_INTEGER: Final = 2**53
 """Beyond it JSON readers that use doubles, Mixpanel's among them, lose digits."""
 
-MAX_SIGNIFICANT_DIGITS: Final = 15
-"""Of a decimal, what every double holds; of 16 or 17 digits it holds some."""
-
 RESERVED_IDS: Final = frozenset(
     {
         "00000000-0000-0000-0000-000000000000",

@@ -145,8 +145,15 @@ def _rejection_error(stream: str, flaw: Flaw) -> RejectedRecordError:
     kind = MissingKeyError if flaw.reason == "missing_key" else RejectedRecordError
     return kind(
         f"{printable(stream)}: a record was rejected: {_words(flaw)}; mend the source or "
-        "the mapping, or set dead_letter_path to set such records aside and go on",
+        f"the mapping, {_way_out(flaw)}or set dead_letter_path to set such records aside and go on",
     )
+
+
+def _way_out(flaw: Flaw) -> str:
+    """Return what else helps against a schema that is not what the records are."""
+    if not flaw.reason.startswith("schema_"):
+        return ""
+    return "refresh the tap's catalog, set validate_records: false, "
 
 
 def _words(flaw: Flaw) -> str:

@@ -3,12 +3,14 @@
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
 from target_mixpanel.engine.summary import StreamCounts, Summary
 from target_mixpanel.errors import SettingsError, printable
+
+_COLUMNS_SHOWN: Final = 5
 
 RunOutcome = Literal["complete", "failed", "stopped"]
 
@@ -24,6 +26,10 @@ def stream_report(counts: StreamCounts) -> dict[str, Any]:
             {**msgspec.structs.asdict(kind), "records": records}
             for kind, records in at.rejected.most_common()
         ],
+        "unused_columns_breached": {
+            printable(column): records
+            for column, records in at.unused_columns_breached.most_common()
+        },
         "filtered": at.filtered,
         "deleted": at.deleted,
         "pending": at.pending,
@@ -51,7 +57,15 @@ def stream_line(counts: StreamCounts) -> str:
         f"events/s {report['events_per_second'] or 0:,}",
     ]
     line = f"{printable(counts.stream)}: {', '.join(parts)}"
-    return f"{line}\n    rejected: {counts.top_reasons()}" if report["rejected"] else line
+    if report["rejected"]:
+        line += f"\n    rejected: {counts.top_reasons()}"
+    breached = report["unused_columns_breached"]
+    if breached:
+        columns = ", ".join(
+            f"{column} x {records:,}" for column, records in list(breached.items())[:_COLUMNS_SHOWN]
+        )
+        line += f"\n    breaks the schema, but nothing uses it: {columns}"
+    return line
 
 
 def run_report(summary: Summary, outcome: RunOutcome, error: str | None = None) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -11,7 +12,7 @@ from target_mixpanel.engine.identity_warnings import IdentityWarnings
 from target_mixpanel.engine.summary import StreamCounts
 from target_mixpanel.errors import StreamSchemaError, listed, printable
 from target_mixpanel.mapping.stream_schema import StreamSchema
-from target_mixpanel.model import JsonObject, Mapped, Record
+from target_mixpanel.model import Flaw, JsonObject, Mapped, Record
 from target_mixpanel.pipeline.pipeline import StreamPipeline, TimeWindow
 from target_mixpanel.settings.parse import Settings
 from target_mixpanel.specs.matching import specs_for
@@ -121,9 +122,13 @@ class SegmentCompiler:
         if not specs:
             self._skip(message.stream)
             return segment
-        stream_schema = self._stream_schema(message)
+        stream_schema = self._stream_schema(message, counts)
         pipeline = segment.pipeline = StreamPipeline(
-            specs, stream_schema, self._window, now_ms=self._now_ms
+            specs,
+            stream_schema,
+            self._window,
+            now_ms=self._now_ms,
+            on_unused=partial(_count_unused_breach, counts),
         )
         self._warnings.look_at(specs, stream_schema)
         if pipeline.left_out:
@@ -153,7 +158,7 @@ class SegmentCompiler:
             "in the tap, or set unmapped_streams: skip",
         )
 
-    def _stream_schema(self, message: SchemaMessage) -> StreamSchema:
+    def _stream_schema(self, message: SchemaMessage, counts: StreamCounts) -> StreamSchema:
         settings = self._settings
         return StreamSchema(
             stream=message.stream,
@@ -164,4 +169,27 @@ class SegmentCompiler:
             hash_key=None if settings.hash_key is None else settings.hash_key.encode(),
             insert_id_salt=settings.insert_id_salt,
             bookmark_properties=message.bookmark_properties,
+            on_large_integer=partial(_note_large_integer, counts),
+        )
+
+
+def _count_unused_breach(counts: StreamCounts, column: str, flaw: Flaw) -> None:
+    """Count a record that loads though a column breaks its schema; warn of the column's first."""
+    if counts.count_unused_breach(column):
+        logger.warning(
+            '%s: "%s" %s; no mapping and no key uses it, so such records load; the report counts '
+            "them as unused_columns_breached",
+            printable(counts.stream),
+            printable(column),
+            flaw.detail,
+        )
+
+
+def _note_large_integer(counts: StreamCounts, column: str) -> None:
+    """Warn of the first integer that becomes its text, in each of a stream's columns."""
+    if counts.note_large_integer(column):
+        logger.warning(
+            '%s: "%s" has integers beyond 2^53, which Mixpanel would round; they are sent as text',
+            printable(counts.stream),
+            printable(column),
         )

@@ -23,6 +23,9 @@ _REASONS_SHOWN: Final = 5
 _KINDS_TOLD_APART: Final = 100
 """Of rejections, in a stream: a server's words may differ each time, and memory must not grow."""
 
+_OTHER_COLUMNS: Final = "*"
+"""Stands for columns that are not told apart."""
+
 
 class RejectionKind(msgspec.Struct, frozen=True):
     """Why records were rejected, as far as they are told apart in a report."""
@@ -45,6 +48,10 @@ class StreamCounts:
         self.deleted = 0
         """Deletions of profiles that Mixpanel accepted, in records of which it refused nothing."""
         self.rejected: Counter[RejectionKind] = Counter()
+        self.unused_columns_breached: Counter[str] = Counter()
+        """Records that loaded though they break the schema in this column, which nothing uses."""
+        self._large_integers: set[str] = set()
+        """Columns that have some, as far as they are told apart."""
         self.requests = 0
         self.retries = 0
         self.bytes_sent = 0
@@ -85,6 +92,23 @@ class StreamCounts:
             self.rejected[kind] += 1
             self.ended_at = self._clock()
             return self.rejected[kind] == 1
+
+    def count_unused_breach(self, column: str) -> bool:
+        """Count a record that breaks the schema in an unused column; say whether that is new."""
+        with self._lock:
+            breached = self.unused_columns_breached
+            if column not in breached and len(breached) >= _KINDS_TOLD_APART:
+                column = _OTHER_COLUMNS
+            breached[column] += 1
+            return breached[column] == 1
+
+    def note_large_integer(self, column: str) -> bool:
+        """Note that *column* has integers beyond 2^53; say whether that is new."""
+        noted = self._large_integers
+        if column in noted or len(noted) >= _KINDS_TOLD_APART:
+            return False
+        noted.add(column)
+        return True
 
     def count_request(self, *, body_bytes: int, is_retry: bool) -> None:
         with self._lock:
@@ -130,6 +154,7 @@ class StreamCounts:
                 filtered=self.filtered,
                 deleted=self.deleted,
                 rejected=self.rejected.copy(),
+                unused_columns_breached=self.unused_columns_breached.copy(),
                 requests=self.requests,
                 retries=self.retries,
                 bytes_sent=self.bytes_sent,
@@ -155,6 +180,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     filtered: int
     deleted: int
     rejected: Counter[RejectionKind]
+    unused_columns_breached: Counter[str]
     requests: int
     retries: int
     bytes_sent: int

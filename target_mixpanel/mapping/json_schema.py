@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
+from urllib.parse import unquote
 
 from target_mixpanel.model import JsonObject
 
@@ -76,7 +77,7 @@ def announces_more(schema: JsonObject, root: JsonObject) -> bool:
 
 def reference_steps(ref: str) -> list[str]:
     """Return the names that lead from a stream's schema to what a local `$ref` means."""
-    segments = ref.removeprefix("#").strip("/").split("/")
+    segments = unquote(ref).removeprefix("#").strip("/").split("/")
     return [name.replace("~1", "/").replace("~0", "~") for name in segments if name]
 
 

@@ -9,13 +9,13 @@ import msgspec
 
 from target_mixpanel.errors import StreamSchemaError, listed, printable
 from target_mixpanel.limits import PROFILE_VALUE_MAX_BYTES
-from target_mixpanel.mapping.json_schema import certain_types
+from target_mixpanel.mapping.json_schema import certain_types, string_format
 from target_mixpanel.mapping.paths import ResolvedColumn
 from target_mixpanel.mapping.properties import CONTAINERS, column_converter
 from target_mixpanel.mapping.refusal import refuse
 from target_mixpanel.mapping.sources import column_hasher
 from target_mixpanel.mapping.stream_schema import StreamSchema
-from target_mixpanel.mapping.values import Converter, any_converter, encode
+from target_mixpanel.mapping.values import DECIMAL_FORMATS, Converter, any_converter, encode
 from target_mixpanel.specs.operations import Operation
 from target_mixpanel.specs.spec import AllColumns, Column, GroupSpec, UserSpec
 
@@ -78,11 +78,11 @@ def constant_converter(operation: Operation) -> Converter:
 
 
 def _certain_types(found: ResolvedColumn, stream_schema: StreamSchema) -> frozenset[str]:
-    return (
-        certain_types(found.schema, stream_schema.schema)
-        if stream_schema.is_schema_enforced
-        else frozenset()
-    )
+    if not stream_schema.is_schema_enforced:
+        return frozenset()
+    kinds = certain_types(found.schema, stream_schema.schema)
+    is_decimal = string_format(found.schema, stream_schema.schema) in DECIMAL_FORMATS
+    return kinds | {"number"} if kinds and is_decimal else kinds
 
 
 def _takes(operation: Operation) -> _Takes:

@@ -8,7 +8,7 @@ import msgspec
 
 from target_mixpanel.errors import StreamSchemaError, listed, printable
 from target_mixpanel.limits import MAX_ARRAY_ITEMS, NAME_MAX_CHARS
-from target_mixpanel.mapping.json_schema import alternatives, own_types, types
+from target_mixpanel.mapping.json_schema import alternatives, own_types
 from target_mixpanel.mapping.paths import ResolvedColumn, resolve
 from target_mixpanel.mapping.refusal import UnmappableError
 from target_mixpanel.mapping.stream_schema import METADATA_PREFIX, StreamSchema
@@ -130,6 +130,7 @@ def column_converter(
         found.name,
         is_schema_enforced=stream_schema.is_schema_enforced,
         max_items=max_items,
+        on_large_integer=stream_schema.on_large_integer,
     )
 
 
@@ -207,12 +208,17 @@ def _is_reserved(name: str, reserved: frozenset[str]) -> bool:
 
 
 def _is_scalar_or_list(column: JsonObject, root: JsonObject) -> bool:
-    for here in alternatives(column, root):
-        if "properties" in here or "object" in own_types(here):
-            return False
-        for keyword in ("items", "prefixItems"):
-            items = here.get(keyword)
-            for item in items if isinstance(items, list) else [items]:
-                if isinstance(item, dict) and types(item, root) & CONTAINERS:
-                    return False
+    """Say whether no object is in a column, whose lists may refer to themselves."""
+    pending: list[Any] = [column]
+    seen: set[int] = set()
+    while pending:
+        for here in alternatives(pending.pop(), root):
+            if id(here) in seen:
+                continue
+            seen.add(id(here))
+            if "properties" in here or "object" in own_types(here):
+                return False
+            for keyword in ("items", "prefixItems"):
+                items = here.get(keyword)
+                pending += items if isinstance(items, list) else [items]
     return True

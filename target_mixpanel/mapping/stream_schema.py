@@ -1,5 +1,6 @@
 """What is known of a stream before its first record?"""
 
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -9,6 +10,10 @@ from target_mixpanel.model import JsonObject
 METADATA_PREFIX: Final = "_sdc_"
 """Begins the names of columns in which taps and loaders keep their own books, by the SDK's custom.
 https://sdk.meltano.com/en/latest/implementation/record_metadata.html"""
+
+
+def _ignore(column: str) -> None:
+    """Nobody wants to know."""
 
 
 class StreamSchema(msgspec.Struct, frozen=True):
@@ -26,3 +31,5 @@ class StreamSchema(msgspec.Struct, frozen=True):
     """Part of every hashed $insert_id, if there is one."""
     bookmark_properties: tuple[str, ...] = ()
     """By which columns the tap knows what to read again; none where it does not say."""
+    on_large_integer: Callable[[str], None] = _ignore
+    """Told of a column each time an integer of it, beyond 2^53, is sent as its text."""

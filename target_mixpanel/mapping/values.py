@@ -1,6 +1,8 @@
 """Which value does Mixpanel get for a column's value?"""
 
 import hmac
+import math
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal
@@ -14,7 +16,6 @@ from target_mixpanel.limits import (
     MAX_DEPTH,
     MAX_NESTED_KEYS,
     MAX_SAFE_INTEGER,
-    MAX_SIGNIFICANT_DIGITS,
 )
 from target_mixpanel.mapping.canonical import plain_text
 from target_mixpanel.mapping.json_schema import certain_types, string_format
@@ -28,8 +29,14 @@ Converter: TypeAlias = Callable[[Any], Any]
 encode: Final = msgspec.json.Encoder(decimal_format="number").encode
 """Spell what Mixpanel gets as UTF-8 JSON: decimals are numbers, to their last digit."""
 
-_MAX_DOUBLE_EXPONENT: Final = 307
-"""Of decimals: from 1e-307 to 1e308 a double keeps the digits it has elsewhere."""
+LargeInteger: TypeAlias = Callable[[str], None]
+"""Told of a column in which an integer became its text."""
+
+DECIMAL_FORMATS: Final = frozenset({"decimal", "numeric", "singer.decimal", "x-singer.decimal"})
+"""Of texts that spell numbers. https://github.com/MeltanoLabs/Singer-Working-Group/issues/32"""
+
+_is_number_spelled: Final = re.compile(r"-?\d+(?:(\.\d*)?([eE][+-]?\d+)?)", re.ASCII).fullmatch
+_SAFE_DIGITS: Final = len(str(MAX_SAFE_INTEGER))
 
 _MAX_PLAIN_DOUBLE: Final = 1e300
 """Of floats: NaN and infinity are beyond it, too, and a closer look tells."""
@@ -46,12 +53,14 @@ def converter(  # noqa: PLR0913 (each a fact of its own)
     *,
     is_schema_enforced: bool,
     max_items: int = MAX_ARRAY_ITEMS,
+    on_large_integer: LargeInteger = lambda _: None,
 ) -> Converter | None:
     """
     Return the function that a column's values need, None where they pass as they are.
 
-    Date-times become Mixpanel's date form (UTC, whole seconds, no offset). Numbers keep their
-    value: an integer beyond 2^53 or a decimal that no double holds becomes its text.
+    Date-times become Mixpanel's date form (UTC, whole seconds, no offset). A fraction becomes the
+    nearest double, also one that is spelled as text where the schema says so; an integer beyond
+    2^53 becomes its text.
 
     Args:
         column: The column's schema.
@@ -60,7 +69,9 @@ def converter(  # noqa: PLR0913 (each a fact of its own)
         field: What a refusal calls the column.
         is_schema_enforced: Records are validated, so a string column holds nothing but strings.
         max_items: Of an array.
+        on_large_integer: Told of *field* each time an integer becomes its text.
     """
+    numbers = _Numbers(field, on_large_integer)
     kinds = certain_types(column, root) if is_schema_enforced else frozenset()
     if kinds == {"string"}:
         match string_format(column, root):
@@ -68,24 +79,33 @@ def converter(  # noqa: PLR0913 (each a fact of its own)
                 return _time_converter(timezone)
             case "date":
                 return lambda text: text if len(text) == _DATE_CHARS else _mixpanel_date(text)
+            case form if form in DECIMAL_FORMATS:
+                return numbers.spelled
             case _:
                 return None
     if kinds == {"boolean"}:
         return None
     if kinds == {"integer"}:
-        return _whole_number
+        return _Integers(field, on_large_integer)
     if kinds == {"number"}:
-        return exact_number
+        return numbers
     if kinds == {"array"} and _holds_texts(column, root):
         return _ShortTexts(field, max_items)
-    reading = _Reading(field, timezone, max_items)
-    is_time = string_format(column, root) == "date-time"
+    reading = _Reading(field, timezone, max_items, numbers)
+    form = string_format(column, root)
+    if form in DECIMAL_FORMATS:
+        return lambda value: (
+            numbers.spelled(value)
+            if type(value) is str
+            else _any_value(value, reading, is_time=False, depth=0)
+        )
+    is_time = form == "date-time"
     return lambda value: _any_value(value, reading, is_time=is_time, depth=0)
 
 
 def any_converter(max_items: int = MAX_ARRAY_ITEMS) -> Converter:
     """Return the function that values need that have no column: a mapping's own."""
-    reading = _Reading("value", UTC, max_items)
+    reading = _Reading("value", UTC, max_items, _Numbers("value", lambda _: None))
     return lambda value: _any_value(value, reading, is_time=False, depth=0)
 
 
@@ -110,23 +130,57 @@ def is_guaranteed_by_type(convert: Converter) -> bool:
     Such a decoder takes integers no larger than a double holds, and lists no longer than Mixpanel
     takes.
     """
-    return convert is _whole_number or isinstance(convert, _ShortTexts)
+    return isinstance(convert, (_Integers, _ShortTexts))
 
 
-def exact_number(value: Any) -> Any:
-    """Return a number of any type as it is if a double holds it, else as its text."""
-    if type(value) is float and -_MAX_PLAIN_DOUBLE < value < _MAX_PLAIN_DOUBLE:
-        return value
-    if type(value) is int:
-        return _whole_number(value)
-    number = value if type(value) is Decimal else Decimal(repr(value))
-    if not number.is_finite():
-        refuse("not_a_number", detail="is NaN or infinite")
-    digits = len(number.as_tuple().digits)
-    if digits <= MAX_SIGNIFICANT_DIGITS and abs(number.adjusted()) <= _MAX_DOUBLE_EXPONENT:
-        return value
-    # Zeros at the end do not need a digit of the double.
-    return value if number == Decimal(repr(float(number))) else str(number)
+def takes_any_number(convert: Converter | None) -> bool:
+    """Say whether *convert* is how numbers are read of which nothing is known but that."""
+    return type(convert) is _Numbers
+
+
+class _Numbers:
+    """Make of a number what a double holds, or its text."""
+
+    def __init__(self, field: str, on_large_integer: LargeInteger) -> None:
+        self._field = field
+        self._on_large_integer = on_large_integer
+
+    def __call__(self, value: Any) -> Any:
+        """Return a fraction as the nearest double, an integer as it is or, beyond 2^53, as text."""
+        if type(value) is float and -_MAX_PLAIN_DOUBLE < value < _MAX_PLAIN_DOUBLE:
+            return value
+        if type(value) is int:
+            if -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER:
+                return value
+            self._on_large_integer(self._field)
+            return str(value)
+        number = value if type(value) is Decimal else Decimal(repr(value))
+        if not number.is_finite():
+            refuse("not_a_number", detail="is NaN or infinite")
+        double = float(number)
+        if math.isinf(double):
+            self._on_large_integer(self._field)
+            return str(number)
+        return double
+
+    def spelled(self, text: str) -> Any:
+        """Return the number that *text* spells; a text that spells none stays as it is."""
+        trimmed = text.strip()
+        spelled = _is_number_spelled(trimmed)
+        if spelled is None:
+            return text
+        if spelled[1] is not None or spelled[2] is not None:
+            double = float(trimmed)
+            return text if math.isinf(double) else double
+        digits = trimmed.lstrip("-").lstrip("0")
+        if len(digits) > _SAFE_DIGITS or abs(int(trimmed)) > MAX_SAFE_INTEGER:
+            self._on_large_integer(self._field)
+            return text
+        return int(trimmed)
+
+
+class _Integers(_Numbers):
+    """The same of an integer column."""
 
 
 def _time_converter(timezone: tzinfo) -> Converter:
@@ -152,13 +206,6 @@ def _mixpanel_time(text: str, timezone: tzinfo) -> str:
 def _mixpanel_date(text: str) -> str:
     """Return the day of a date that some taps write with a midnight behind it."""
     return iso_day(text) or text
-
-
-def _whole_number(value: Any) -> Any:
-    """Return an integer as it is if a double holds it, else as its text."""
-    if type(value) is int:
-        return value if -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER else str(value)
-    return exact_number(value)
 
 
 def _holds_texts(column: JsonObject, root: JsonObject) -> bool:
@@ -195,6 +242,7 @@ class _Reading(msgspec.Struct, frozen=True):
     field: str
     timezone: tzinfo
     max_items: int
+    numbers: _Numbers
 
 
 def _any_value(value: Any, reading: _Reading, *, is_time: bool, depth: int) -> Any:
@@ -203,10 +251,8 @@ def _any_value(value: Any, reading: _Reading, *, is_time: bool, depth: int) -> A
         return _mixpanel_time(value, reading.timezone) if is_time else value
     if kind is bool or value is None:
         return value
-    if kind is int:
-        return _whole_number(value)
-    if kind is Decimal or kind is float:
-        return exact_number(value)
+    if kind is int or kind is Decimal or kind is float:
+        return reading.numbers(value)
     if kind is list:
         if len(value) > reading.max_items:
             _refuse_array(reading.field, reading.max_items)

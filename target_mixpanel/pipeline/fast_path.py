@@ -21,7 +21,7 @@ from target_mixpanel.mapping.events import Event, EventPlan
 from target_mixpanel.mapping.plans import MappedRecord, Plan
 from target_mixpanel.mapping.refusal import UnmappableError
 from target_mixpanel.mapping.stream_schema import StreamSchema
-from target_mixpanel.mapping.values import Converter, exact_number, is_guaranteed_by_type
+from target_mixpanel.mapping.values import Converter, is_guaranteed_by_type, takes_any_number
 from target_mixpanel.pipeline.typed_records import (
     TypedRecords,
     UntypeableSchemaError,
@@ -206,12 +206,12 @@ def _add_column(
     default: Any,
 ) -> str:
     """Write what gets a property's value from `record`; return the name it has then."""
-    if access.is_number and convert is exact_number:
+    if access.is_number and convert is not None and takes_any_number(convert):
         name = _add_value(
             function, slot, ValueAccess(access.attributes, access.keys, is_number=False)
         )
         function.bind("is_plain_number", is_plain_number)
-        read = function.bind(f"read{slot}", _number_reader(is_nullable=access.is_nullable))
+        read = function.bind(f"read{slot}", _number_reader(convert, is_nullable=access.is_nullable))
         function.add(f"if {name} is None or not is_plain_number({name}): {name} = {read}({name})")
     else:
         name = _add_value(function, slot, access)
@@ -223,9 +223,9 @@ def _add_column(
     return name
 
 
-def _number_reader(*, is_nullable: bool) -> Callable[[Any], Any]:
+def _number_reader(convert: Converter, *, is_nullable: bool) -> Callable[[Any], Any]:
     def read(json: Any) -> Any:
         value = read_number(json, is_nullable=is_nullable)
-        return None if value is None else exact_number(value)
+        return None if value is None else convert(value)
 
     return read

@@ -19,10 +19,11 @@ from target_mixpanel.mapping.stream_schema import StreamSchema
 from target_mixpanel.mapping.values import encode
 from target_mixpanel.model import Flaw, JsonObject, Mapped
 from target_mixpanel.pipeline.fast_path import FALL_BACK, FastPath
+from target_mixpanel.pipeline.schema_reading import read_schema
 from target_mixpanel.pipeline.typed_records import UntypeableSchemaError
-from target_mixpanel.pipeline.validation import RecordValidator, row_flaw, update_flaw
+from target_mixpanel.pipeline.validation import ColumnUse, RecordValidator, row_flaw, update_flaw
 from target_mixpanel.specs.operations import DELETE
-from target_mixpanel.specs.spec import StreamSpec
+from target_mixpanel.specs.spec import AllColumns, StreamSpec
 
 
 class Unloadable(msgspec.Struct, frozen=True):
@@ -80,6 +81,7 @@ class StreamPipeline:
         window: TimeWindow | None = None,
         *,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        on_unused: Callable[[str, Flaw], None] = lambda _column, _flaw: None,
     ) -> None:
         """
         Compile *specs* against *stream_schema*.
@@ -90,15 +92,25 @@ class StreamPipeline:
             window: Which events to load.
             now_ms: Mixpanel's time, in ms since the epoch; tells what lies in the future. Asked
                 for each record.
+            on_unused: Told of each column of a record that does not fit the schema, and that
+                neither a mapping nor the key uses; and why it does not.
 
         Raises:
             StreamSchemaError: The mappings and the schema do not fit.
         """
+        stream = stream_schema.stream
+        reading = read_schema(stream_schema.schema, stream)
+        stream_schema = msgspec.structs.replace(stream_schema, schema=reading.schema)
         stream_schema = with_metadata_columns(stream_schema, specs)
-        validator = RecordValidator(stream_schema.schema, stream_schema.stream)
-        self._validator = validator if stream_schema.is_schema_enforced else None
+        reading = msgspec.structs.replace(reading, schema=stream_schema.schema)
         self._window = None if window in {None, TimeWindow()} else window
         plans = [compile_plan(spec, stream_schema) for spec in specs]
+        use = _column_use(specs, plans, stream_schema.key_properties)
+        self._validator = (
+            RecordValidator(reading, stream, use, on_unused)
+            if stream_schema.is_schema_enforced
+            else None
+        )
         self.headers: Final = [
             plan.header if isinstance(plan, LookupTablePlan) else None for plan in plans
         ]
@@ -245,6 +257,18 @@ def _filter(plan: Plan, window: TimeWindow | None) -> Meets | None:
 
 def _insert_id(mapped: MappedRecord) -> str | None:
     return mapped.insert_id if isinstance(mapped, Event) else None
+
+
+def _column_use(
+    specs: Sequence[StreamSpec], plans: Sequence[Plan], key_properties: Sequence[str]
+) -> ColumnUse | None:
+    paths = [slot.column.path for plan in plans for slot in plan.slots]
+    if not all(paths):
+        return None  # whole records are used
+    return ColumnUse(
+        frozenset({path[0] for path in paths} | {*key_properties}),
+        takes_undeclared=any(isinstance(spec.properties, AllColumns) for spec in specs),
+    )
 
 
 def _fast_path(

@@ -38,6 +38,19 @@ def is_hard_for_jsonschema(schema: dict[str, Any], place: str) -> bool:
     return any(key in _HARD for key in _keys(schema))
 
 
+def follow(ref: str, root: dict[str, Any]) -> object:
+    """Return what a local `$ref` means; None where it leads nowhere."""
+    here: Any = root
+    for name in reference_steps(ref):
+        if isinstance(here, list) and name.isdecimal() and int(name) < len(here):
+            here = here[int(name)]
+        elif isinstance(here, dict):
+            here = here.get(name)
+        else:
+            return None
+    return here
+
+
 def _refuse_references_elsewhere(schema: object, place: str, depth: int = 0) -> None:
     if depth > SCHEMA_MAX_DEPTH:
         raise StreamSchemaError(f"{place}: nests more than {SCHEMA_MAX_DEPTH} levels")
@@ -79,7 +92,7 @@ class _Expansion:
             parts = schema.values() if isinstance(schema, dict) else schema
             total = 1 + sum(self.size(part) for part in parts)
             if isinstance(schema, dict) and isinstance(schema.get("$ref"), str):
-                total += self.size(_follow(schema["$ref"], self._root))
+                total += self.size(follow(schema["$ref"], self._root))
             self._open.discard(id(schema))
             self._known[id(schema)] = total
         if self._known[id(schema)] > _MAX_EXPANDED_SCHEMAS:
@@ -88,18 +101,6 @@ class _Expansion:
                 "schemas; the tap must send a plainer one",
             )
         return self._known[id(schema)]
-
-
-def _follow(ref: str, root: dict[str, Any]) -> object:
-    here: Any = root
-    for name in reference_steps(ref):
-        if isinstance(here, list) and name.isdecimal() and int(name) < len(here):
-            here = here[int(name)]
-        elif isinstance(here, dict):
-            here = here.get(name)
-        else:
-            return None
-    return here
 
 
 def _keys(schema: object) -> Iterator[str]:

@@ -1,17 +1,20 @@
 """Is a record what its stream's schema says, and a row what Mixpanel takes?"""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
+from functools import cached_property
 from typing import Any, Final
 
 import jsonschema
 import jsonschema_rs
+import msgspec
 from jsonschema import validators
 
 from target_mixpanel.errors import StreamSchemaError, printable
 from target_mixpanel.limits import EVENT_MAX_BYTES, NAME_MAX_CHARS, PROFILE_UPDATE_MAX_BYTES
+from target_mixpanel.mapping.stream_schema import METADATA_PREFIX
 from target_mixpanel.model import Flaw, JsonObject
-from target_mixpanel.pipeline.schema_guard import is_hard_for_jsonschema
+from target_mixpanel.pipeline.schema_reading import SchemaReading
 
 _FAST_DRAFTS: Final[dict[Any, Any]] = {
     jsonschema.Draft4Validator: jsonschema_rs.Draft4Validator,
@@ -32,78 +35,220 @@ _SHOWN_KEYWORDS: Final = frozenset(
 _MAX_WORDS_CHARS: Final = 80
 """Of that value, as a message shows it."""
 
+_OF_SINGLE_COLUMNS: Final = frozenset(
+    {"additionalProperties", "patternProperties", "properties", "unevaluatedProperties"},
+)
+_OF_COLUMNS: Final = _OF_SINGLE_COLUMNS | {"$defs", "$id", "$schema", "definitions"}
+"""What is said of a record's columns one by one, and what that may refer to."""
+
+_UNUSED_TOLD_APART: Final = 20
+"""Columns of one record that are looked for one after the other."""
+
+_TOO_DEEP: Final = "too deep"
+"""Stands for the keyword where no validator goes down as far as the record does."""
+
+
+class ColumnUse(msgspec.Struct, frozen=True):
+    """Which columns of a stream's records some mapping, or the stream's key, makes use of."""
+
+    names: frozenset[str]
+    takes_undeclared: bool
+    """Whether columns are used that the schema does not name."""
+
+    def includes(self, name: str, declared: Container[str]) -> bool:
+        """Say whether a column is used, in a schema that names the *declared* ones."""
+        if name in self.names:
+            return True
+        is_of_the_books = name.startswith(METADATA_PREFIX)
+        return self.takes_undeclared and name not in declared and not is_of_the_books
+
+
+class _Breach(msgspec.Struct, frozen=True):
+    """What a record has that its schema does not allow."""
+
+    keyword: str
+    value: object = None
+    """What the schema says there, where that is known."""
+    path: tuple[object, ...] = ()
+    """The place in the record; empty where it is the record itself."""
+
+    @property
+    def column(self) -> str | None:
+        return str(self.path[0]) if self.path else None
+
 
 class RecordValidator:
     """
-    Say whether a record fits its stream's schema.
+    Say whether a record fits its stream's schema, as far as somebody makes use of it.
 
     `jsonschema` decides, and only what the much faster `jsonschema_rs` refuses is shown to it.
     Formats are annotations, as in the SDK: a bad date-time is the mapping's to refuse.
     """
 
-    def __init__(self, schema: JsonObject, stream: str) -> None:
+    def __init__(
+        self,
+        reading: SchemaReading,
+        stream: str,
+        use: ColumnUse | None = None,
+        on_unused: Callable[[str, Flaw], None] = lambda _column, _flaw: None,
+    ) -> None:
         """
-        Compile *schema*.
+        Compile a schema.
+
+        Args:
+            reading: What the schema means.
+            stream: Whose it is.
+            use: Which columns matter; None: all of them.
+            on_unused: Told of each column that does not fit and does not matter, and why not.
 
         Raises:
-            StreamSchemaError: It is no JSON Schema of an object, or refers to elsewhere.
+            StreamSchemaError: What is used of it has no meaning.
         """
-        place = f"SCHEMA of {printable(stream)}"
-        schema = dict(schema, properties=schema.get("properties"))
-        if not isinstance(schema["properties"], dict):
-            raise StreamSchemaError(f"{place}: has no properties; the tap must name its columns")
-        if not isinstance(schema.get("$schema", ""), str):
-            raise StreamSchemaError(
-                f"{place}: is no JSON Schema, at $schema; the tap must be mended"
-            )
-        needs_only_the_fast = is_hard_for_jsonschema(schema, place)
-        draft = validators.validator_for(schema, default=jsonschema.Draft202012Validator)
-        try:
-            draft.check_schema(schema)
-        except jsonschema.SchemaError as error:
-            raise StreamSchemaError(
-                f"{place}: is no JSON Schema, at {_dotted(error.absolute_path) or 'its top'} "
-                f"({error.validator}); the tap must be mended",
-            ) from None
+        self._place = f"SCHEMA of {printable(stream)}"
+        schema = reading.schema
+        self._columns = schema["properties"]
+        for column, words in reading.defects.items():
+            if not column or use is None or use.includes(column, self._columns):
+                mend = " Mend" if words.endswith("?") else "; mend"
+                raise StreamSchemaError(
+                    f"{self._place}: {words}{mend} the tap, or set validate_records: false",
+                )
+        self._reading = reading
+        self._use = use
+        self._on_unused = on_unused
         self._names = frozenset(_column_names(schema))
-        self._fast = _compile_fast(schema, draft, place)
-        self._exact = None if needs_only_the_fast else _exact(schema, draft)
+        self._whole = self._judge(schema)
 
     def flaw(self, record: JsonObject) -> Flaw | None:
         """Return why *record* does not fit, None if it does; without its values."""
-        try:
-            if self._fast.is_valid(record):
-                return None
-        except ValueError:
-            pass  # it does not go down as far as the record does
-        return self._second_look(record)
+        if self._whole.is_valid(record):
+            return None
+        breach = (
+            self._whole.breach(record) if self._use is None else self._breach_that_matters(record)
+        )
+        return None if breach is None else self._flaw_of(breach)
 
-    def _second_look(self, record: JsonObject) -> Flaw | None:
+    def _breach_that_matters(self, record: JsonObject) -> _Breach | None:
+        """Look at what is used, at the rest, and at what is said of neither alone."""
+        used = {name: value for name, value in record.items() if self._is_used(name)}
+        unused = {name: value for name, value in record.items() if name not in used}
+        missing = [name for name in self._reading.schema.get("required", ()) if name not in record]
+        breach = self._columns_alone.breach(used)
+        for name in missing:
+            if breach is None and self._is_used(name):
+                breach = _Breach("required", [name], (name,))
+        if breach is not None:
+            return breach
+        found = [_Breach("required", [name], (name,)) for name in missing]
+        found += self._breaches(unused)
+        breach = (self._beside_columns if found else self._whole).breach(record)
+        if breach is not None and (breach.column is None or self._is_used(breach.column)):
+            return breach
+        if breach is not None and not found:
+            found = [breach]
+        for each in found:
+            self._on_unused(str(each.column), self._flaw_of(each))
+        return None
+
+    def _breaches(self, columns: JsonObject) -> list[_Breach]:
+        """Return a breach for each column that has one, as far as they are told apart."""
+        found: list[_Breach] = []
+        left = dict(columns)
+        while len(found) < _UNUSED_TOLD_APART:
+            breach = self._columns_alone.breach(left)
+            if breach is None or breach.column is None:
+                break
+            found.append(breach)
+            left.pop(breach.column, None)
+        return found
+
+    def _is_used(self, name: str) -> bool:
+        return self._use is None or self._use.includes(name, self._columns)
+
+    @cached_property
+    def _columns_alone(self) -> "_Judge":
+        """Judges any part of a record by what is said of single columns."""
+        kept = {name: said for name, said in self._reading.schema.items() if name in _OF_COLUMNS}
+        return self._judge(kept)
+
+    @cached_property
+    def _beside_columns(self) -> "_Judge":
+        """Judges a record by what is said of it as a whole."""
+        left_out = _OF_SINGLE_COLUMNS | {"required"}
+        kept = {name: said for name, said in self._reading.schema.items() if name not in left_out}
+        return self._judge(kept)
+
+    def _judge(self, schema: JsonObject) -> "_Judge":
+        return _Judge(schema, self._place, is_hard=self._reading.is_hard)
+
+    def _flaw_of(self, breach: _Breach) -> Flaw:
+        if breach.keyword == _TOO_DEEP:
+            return Flaw("limit", "too_deep", detail="nests too deeply")
+        return _schema_flaw(breach.keyword, breach.value, self._field(breach.path))
+
+    def _field(self, path: Sequence[object]) -> str | None:
+        """
+        Name a place in a record.
+
+        Names below its columns that are not the schema's are the record's content.
+        """
+        known = [
+            step if depth == 0 or step in self._names else "*"
+            for depth, step in enumerate(path)
+            if isinstance(step, str)
+        ]
+        return _dotted(known) or None
+
+
+class _Judge:
+    """Both validators of one schema."""
+
+    def __init__(self, schema: JsonObject, place: str, *, is_hard: bool) -> None:
+        draft = validators.validator_for(schema, default=jsonschema.Draft202012Validator)
+        self._schema = schema
+        self._fast = _compile_fast(schema, draft, place)
+        self._exact = None if is_hard else _exact(schema, draft)
+
+    def is_valid(self, record: JsonObject) -> bool:
+        """Say whether *record* is valid for sure."""
+        try:
+            return bool(self._fast.is_valid(record))
+        except ValueError:
+            return False  # it does not go down as far as the record does
+
+    def breach(self, record: JsonObject) -> _Breach | None:
+        """Return the first breach there is."""
+        if self.is_valid(record):
+            return None
         if self._exact is not None:
             try:
                 error = next(self._exact.iter_errors(record), None)
             except (ArithmeticError, TypeError, RecursionError):
-                error = None  # of arithmetic, or a depth, that jsonschema cannot do
+                pass  # of arithmetic, or a depth, that jsonschema cannot do
             else:
-                if error is None:
-                    return None
-            if error is not None:
-                return _schema_flaw(
-                    str(error.validator or "false"),
-                    error.validator_value,
-                    self._field([*error.absolute_path, *_missing(error)]),
-                )
+                return None if error is None else self._breach_of(error, record)
         try:
             refusal = next(iter(self._fast.iter_errors(record)))
         except ValueError:
-            return Flaw("limit", "too_deep", detail="nests too deeply")
-        keyword = str(list(refusal.schema_path)[-1])
-        return _schema_flaw(keyword, None, self._field(refusal.instance_path))
+            return _Breach(_TOO_DEEP)
+        unexpected = getattr(refusal.kind, "unexpected", None) if not refusal.instance_path else ()
+        path = (*refusal.instance_path, *(unexpected or ())[:1])
+        return _Breach(str(list(refusal.schema_path)[-1]), None, path)
 
-    def _field(self, path: Sequence[object]) -> str | None:
-        """Name a place in a record; names that are not the schema's are the record's content."""
-        known = [step if step in self._names else "*" for step in path if isinstance(step, str)]
-        return _dotted(known) or None
+    def _breach_of(self, error: jsonschema.ValidationError, record: JsonObject) -> _Breach:
+        path: list[object] = [*error.absolute_path, *_missing(error)]
+        if not path:
+            path += self._columns_meant(error, record)[:1]
+        return _Breach(str(error.validator or "false"), error.validator_value, tuple(path))
+
+    def _columns_meant(self, error: jsonschema.ValidationError, record: JsonObject) -> list[str]:
+        """Return the columns that an error is of which is said to be the record's."""
+        columns = self._schema.get("properties", {})
+        if error.validator == "additionalProperties":
+            return [name for name in record if name not in columns]
+        if not error.validator:  # the schema false
+            return [name for name in record if columns.get(name) is False]
+        return []
 
 
 def row_flaw(event: str, body: bytes) -> Flaw | None:

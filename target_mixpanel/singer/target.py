@@ -29,6 +29,8 @@ from target_mixpanel.errors import (
     TargetMixpanelError,
     printable,
 )
+from target_mixpanel.model import JsonObject
+from target_mixpanel.pipeline.schema_reading import read_schema
 from target_mixpanel.settings.fields import FlatSettings
 from target_mixpanel.settings.parse import Settings, parse_settings
 from target_mixpanel.settings.sources import config_file, environment
@@ -171,6 +173,8 @@ class TargetMixpanel(Target):
             )
         self.schema_line = message.line
         self.bookmark_properties = _names(message.bookmark_properties)
+        if self.settings.flattening_enabled or self.settings.stream_maps:
+            schema = self._as_the_sdk_takes_it(schema, stream)
         try:
             self.mapper.register_raw_stream_schema(stream, schema, key_properties)
         except _STREAM_MAP_ERRORS as error:
@@ -186,6 +190,17 @@ class TargetMixpanel(Target):
             sink.clean_up()
         self._sinks_to_clear = []  # the SDK would keep them to the end
         self._schema_lines[stream] = message.line
+
+    def _as_the_sdk_takes_it(self, schema: JsonObject, stream: str) -> JsonObject:
+        """Return what *schema* means: the SDK's stream maps and flattening need each column's."""
+        reading = read_schema(schema, stream)
+        for words in reading.defects.values() if self.settings.validate_records else ():
+            self.logger.warning(
+                "SCHEMA of %s: %s; it may be anything, as stream_maps or flattening are set",
+                printable(stream),
+                words.removesuffix("?"),
+            )
+        return reading.schema
 
     def _process_record_message(self, message: Message) -> None:  # type: ignore[override]
         stream, record = message.stream, message.record

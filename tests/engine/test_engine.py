@@ -99,6 +99,58 @@ class TestARun:
         assert safe[-1][0] == b"4000"
         assert all(int(state) < stored for state, stored in safe)
 
+    def test_a_breach_that_nobody_sees_is_warned_of_once_and_counted(self, engine, sandbox, caplog):
+        """A column that no mapping and no key uses cannot keep a record from loading."""
+        mapping = {**ORDERS_MAPPING, "properties": ["amount"]}
+        with engine(streams={"orders": mapping}) as run:
+            loading = run.stream("orders", schema=SCHEMA, key=KEY)
+            for record in records(3):
+                loading.load({**record, "note": [1]})
+                loading.load_json(json.dumps({**record, "note": {}}).encode())
+            report = run.finish()["streams"]["orders"]
+
+        assert (report["accepted"], report["rejected"]) == (6, 0)
+        assert report["unused_columns_breached"] == {"note": 6}
+        assert sum("note" in each.message for each in caplog.records) == 1
+        assert caplog.records[0].message.startswith(
+            'orders: "note" breaks the schema\'s type ["null", "string"]; no mapping and no key'
+        )
+
+    def test_an_integer_that_becomes_text_is_warned_of_once(self, engine, sandbox, caplog):
+        with engine() as run:
+            loading = run.stream("orders", schema=SCHEMA, key=KEY)
+            for record in records(2):
+                loading.load({**record, "amount": 2**53 + 1})
+                loading.load_json(json.dumps({**record, "amount": 2**60}).encode())
+            run.finish()
+
+        (warning,) = (each.message for each in caplog.records if "2^53" in each.message)
+        assert warning.startswith('orders: "amount" has integers beyond 2^53, which Mixpanel would')
+
+    def test_a_breach_that_somebody_sees_says_what_helps(self, engine):
+        with (
+            pytest.raises(
+                RejectedRecordError,
+                match=r'"note" breaks the schema.*; mend the source or the mapping, refresh the '
+                "tap's catalog, set validate_records: false, or set dead_letter_path",
+            ),
+            engine() as run,
+        ):
+            run.stream("orders", schema=SCHEMA, key=KEY).load({**records(1)[0], "note": [1]})
+
+    def test_breached_columns_are_told_apart_within_bounds(self, engine, sandbox):
+        columns = {f"c{number}": {"type": "null"} for number in range(150)}
+        schema = {**SCHEMA, "properties": {**SCHEMA["properties"], **columns}}
+        mapping = {**ORDERS_MAPPING, "properties": ["amount"]}
+        with engine(streams={"orders": mapping}) as run:
+            loading = run.stream("orders", schema=schema, key=KEY)
+            for name in columns:
+                loading.load({**records(1)[0], name: 1})
+            report = run.finish()["streams"]["orders"]
+
+        assert len(report["unused_columns_breached"]) == 101
+        assert report["unused_columns_breached"]["*"] == 50
+
     def test_a_batch_does_not_wait_for_the_next_record(self, engine, sandbox):
         safe = []
         with engine(safe.append, batch_wait_limit_seconds=0.05) as run:

@@ -159,7 +159,11 @@ def test_fault_44_a_record_before_its_schema(command: Command):
             {**ORDERS_SCHEMA, "schema": {"type": "object"}}, "has no properties", id="45-empty"
         ),
         pytest.param(schema(properties=[]), "has no properties", id="45-list"),
-        pytest.param(schema(properties={"id": {"type": "nonsense"}}), "JSON Schema", id="45-type"),
+        pytest.param(
+            schema(properties={**ORDERS_SCHEMA["schema"]["properties"], "id": {"type": "sting"}}),
+            '"sting" of column "id" is no JSON type; did you mean "string"?',
+            id="45-type",
+        ),
         pytest.param(
             schema(allOf=[{"$ref": "http://127.0.0.1:9/schema.json"}]), "nothing is", id="46-http"
         ),
@@ -172,6 +176,20 @@ def test_faults_45_46_a_schema_that_is_none(command: Command, message: dict, pro
     assert (done.code, done.states) == (1, [])
     assert "SCHEMA of orders: " in done.errors[0]
     assert problem in done.errors[0]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"flattening_enabled": True, "flattening_max_depth": 2}, {"stream_maps": {"orders": {}}}],
+    ids=["flattening", "stream-maps"],
+)
+def test_fault_45_the_sdk_sees_what_a_schema_means(command: Command, sandbox: Sandbox, more: dict):
+    """Its flattening took a column's null for a bug of ours."""
+    columns = {**ORDERS_SCHEMA["schema"]["properties"], "extra": None, "other": {"type": "sting"}}
+    done = command.run(schema(properties=columns), order(1), state(1), **more)
+
+    assert (done.code, len(sandbox.raw())) == (0, 1)
+    assert '"sting" of column "other" is no JSON type' in done.stderr
 
 
 def test_fault_45_null_keys_are_no_keys(command: Command, sandbox: Sandbox):

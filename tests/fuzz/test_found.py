@@ -13,6 +13,7 @@ import pytest
 from target_mixpanel.delivery.events import judge
 from target_mixpanel.errors import SettingsError, StreamSchemaError
 from target_mixpanel.http.replies import Answer
+from target_mixpanel.pipeline.schema_reading import read_schema
 from target_mixpanel.pipeline.validation import RecordValidator
 from target_mixpanel.settings.parse import parse_settings
 from target_mixpanel.settings.sources import config_file
@@ -95,8 +96,8 @@ class TestValidator:
     )
     def test_a_pattern_behind_a_ref_cannot_hang_the_run(self, schema):
         """A reference may lead into what is no schema where it stands."""
-        with within(5):
-            RecordValidator(schema, "s").flaw({"p": "a" * 40 + "!"})
+        with within(5), suppress(StreamSchemaError):
+            RecordValidator(read_schema(schema, "s"), "s").flaw({"p": "a" * 40 + "!"})
 
     def test_references_that_double_cannot_hang_the_run(self):
         """Eighteen definitions took 30 s a record, forty would take for ever."""
@@ -106,11 +107,13 @@ class TestValidator:
             "$defs": {**names, "d18": {"type": "integer"}},
         }
         with within(5), suppress(StreamSchemaError):
-            RecordValidator(schema, "s").flaw({"a": "x"})
+            RecordValidator(read_schema(schema, "s"), "s").flaw({"a": "x"})
 
     def test_a_list_with_a_repeat_cannot_hang_the_run(self):
         """Comparing each item with each took 7 s for 25 KB."""
-        validator = RecordValidator({"properties": {"a": {"uniqueItems": True}}}, "s")
+        validator = RecordValidator(
+            read_schema({"properties": {"a": {"uniqueItems": True}}}, "s"), "s"
+        )
         items = [{"a": number} for number in range(4_000)]
         with within(5):
             assert validator.flaw({"a": [*items, items[-1]]}) is not None

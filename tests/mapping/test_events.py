@@ -194,10 +194,8 @@ def test_all_takes_what_mixpanel_has_a_type_for_and_names_the_rest():
         "mp_lib": {"type": "string"},
         "_sdc_batched_at": {"type": "string"},
     }
-    taken = {"id", "amount", "text", "flag", "any", "anything", "day", "tags", "loose"}
-    left_out = (
-        "object untyped_object maybe_object lines maybe_lines pairs matrix token time $os mp_lib"
-    )
+    taken = {"id", "amount", "text", "flag", "any", "anything", "day", "tags", "loose", "matrix"}
+    left_out = "object untyped_object maybe_object lines maybe_lines pairs token time $os mp_lib"
     record = {**ORDER, **{name: "x" for name in columns if name not in ORDERS}}
 
     assert taken == columns_of(stream_schema=stream_schema_of(columns), record=record).keys()
@@ -246,6 +244,31 @@ def test_all_takes_a_column_with_dots_as_it_is():
     record = {**ORDER, "a.b": "flat", "a": {"b": "deep"}}
 
     assert columns_of(stream_schema=stream_schema, record=record)["a.b"] == "flat"
+
+
+def recursive(kind):
+    """Return how a PostgreSQL tap declares a list of *kind* of any number of dimensions."""
+    return {"type": ["null", kind, "array"], "items": {"$ref": f"#/definitions/{kind}s"}}
+
+
+def test_lists_that_refer_to_themselves_are_lists():
+    definitions = {f"{kind}s": recursive(kind) for kind in ("string", "integer", "object")}
+    columns = ORDERS | {
+        name: {"type": ["null", "array"], "items": {"$ref": f"#/definitions/{name}"}}
+        for name in definitions
+    }
+    columns["matrix"] = {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
+    columns["rows"] = {"type": "array", "items": {"type": "array", "items": {"type": "object"}}}
+    schema = stream_schema_of(columns, schema={"definitions": definitions})
+    record = ORDER | {"strings": ["a", ["b"]], "integers": [1, [2]], "matrix": [[1], [2.5]]}
+    found = properties_of(record, stream_schema=schema)
+
+    assert plan_of(stream_schema=schema).left_out == ("objects", "rows")
+    assert [found[name] for name in ("strings", "integers", "matrix")] == [
+        ["a", ["b"]],
+        [1, [2]],
+        [[1], [2.5]],
+    ]
 
 
 def test_an_excluded_column_is_left_out_in_silence():

@@ -62,6 +62,19 @@ ANYTHING = st.sampled_from(
         {"$ref": "#/definitions/text"},
         {"type": "string", "description": "says nothing", "x-custom": 7},
         {"not": {"type": "string"}},
+        # Of one draft and another, and of none.
+        {"type": ["null", "number"], "maximum": 10, "exclusiveMaximum": True},
+        {"type": ["null", "integer"], "exclusiveMinimum": 1},
+        {"type": "array", "items": [{"type": "string"}]},
+        {"type": ["null", "sting"]},
+        {"type": ["null", "String", "null"]},
+        {"type": []},
+        {"type": "string", "maxLength": "3", "required": True},
+        {"type": "object", "properties": None},
+        {"$ref": "#/nowhere"},
+        ["null", "string"],
+        None,
+        5,
     ]
 )
 SPELLED_NUMBERS = st.sampled_from(
@@ -217,6 +230,8 @@ def columns_and_record(draw):
             {"required": ["any"]},
             {"minProperties": 2},
             {"type": ["object", "null"]},
+            {"$schema": "http://json-schema.org/draft-04/schema#"},
+            {"$schema": "http://json-schema.org/draft-07/schema#"},
         ]
     ),
 )
@@ -373,6 +388,39 @@ def test_a_number_keeps_its_value_to_the_last_digit(spelled):
     pipeline = pipelines([{}], stream_schema_of(PLAIN))
 
     assert check(pipeline, line_of(ORDER | {"amount": msgspec.Raw(spelled.encode())})) is not None
+
+
+@pytest.mark.parametrize(
+    "unused",
+    [
+        {"type": "sting"},
+        {"type": ["null", "string"], "maxLength": None},
+        {"$ref": "#/nowhere"},
+        None,
+        5,
+    ],
+)
+def test_a_column_that_nobody_uses_does_not_cost_the_fast_way(unused):
+    """Whatever its schema is, or is not."""
+    stream_schema = stream_schema_of({**PLAIN, "extra": unused})
+    pipeline = pipelines([{"properties": ["amount"]}], stream_schema)
+
+    assert check(pipeline, line_of(ORDER | {"extra": "x"})) is not None
+
+
+def test_a_breach_in_a_column_that_nobody_uses_is_counted_by_the_careful_way():
+    breached = []
+    pipeline = StreamPipeline(
+        [spec_of(properties=["amount"])],
+        stream_schema_of(PLAIN),
+        now_ms=lambda: NOW_MS,
+        on_unused=lambda column, flaw: breached.append((column, flaw.reason)),
+    )
+    record = ORDER | {"amount": 1, "tags": "none", "count": -1}
+
+    assert pipeline.run_line(line_of(record)) is None
+    assert len(pipeline.run(record)) == 1
+    assert breached == [("count", "schema_minimum"), ("tags", "schema_type")]
 
 
 def test_several_destinations_have_a_fast_way_together():

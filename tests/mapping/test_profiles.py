@@ -281,7 +281,15 @@ def test_a_value_is_set_as_an_events_is(operation, value, expected):
 
 @pytest.mark.parametrize("value", [1, -1, 0, Decimal("0.1"), 2.5])
 def test_numbers_are_added(value):
-    assert one(value, "add") == value
+    assert one(value, "add") == pytest.approx(float(value))
+
+
+def test_a_number_that_is_spelled_as_text_is_added():
+    columns = {"id": {"type": "string"}, "n": {"type": "string", "format": "singer.decimal"}}
+    mapping = {**USERS, "operation": "add", "properties": ["n"]}
+    plan = profiles_of(mapping, columns)
+
+    assert plan.map({"id": "u", "n": "5.50"}).update["$add"] == {"n": 5.5}
 
 
 @pytest.mark.parametrize(
@@ -292,7 +300,7 @@ def test_numbers_are_added(value):
         ([1], "not_a_number"),
         ({"a": 1}, "not_a_number"),
         (2**53 + 1, "inexact_number"),
-        (Decimal("0.12345678901234567"), "inexact_number"),
+        (Decimal("1e400"), "inexact_number"),
         (math.inf, "not_a_number"),
     ],
 )

@@ -1,4 +1,4 @@
-"""A value arrives in Mixpanel as what it was: no digit lost, no type it does not know."""
+"""A value arrives in Mixpanel as what it was: no integer rounded, no type it does not know."""
 
 import math
 from datetime import UTC
@@ -61,10 +61,10 @@ def same(sent, value):
             )
         )
     if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
-        exact = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
-        if isinstance(sent, str):
-            return Decimal(sent) == exact
-        return Decimal(repr(float(sent))) == exact
+        if isinstance(sent, str):  # no double is near enough
+            is_large = isinstance(value, int) or math.isinf(float(value))
+            return is_large and Decimal(sent) == Decimal(value)
+        return float(sent) == float(value) and (isinstance(value, float) or abs(sent) < math.inf)
     return sent == value and type(sent) is type(value)
 
 
@@ -77,24 +77,24 @@ def same(sent, value):
         pytest.param(2**53 + 1, '"9007199254740993"', id="one-more"),
         pytest.param(-(2**53) - 1, '"-9007199254740993"', id="one-less"),
         pytest.param(10**30, '"1' + "0" * 30 + '"', id="big"),
-        pytest.param(Decimal("9.50"), "9.50", id="decimal"),
-        pytest.param(Decimal("1E+3"), "1E+3", id="exponent"),
+        pytest.param(Decimal("9.50"), "9.5", id="decimal"),
+        pytest.param(Decimal("1E+3"), "1000.0", id="exponent"),
         pytest.param(Decimal("0.1"), "0.1", id="tenth"),
-        pytest.param(Decimal("9007199254740993.0"), '"9007199254740993.0"', id="17-digits-lost"),
+        pytest.param(Decimal("9007199254740993.0"), "9007199254740992.0", id="17-digits-lost"),
         pytest.param(Decimal("0.30000000000000004"), "0.30000000000000004", id="17-digits-kept"),
-        pytest.param(Decimal("0.12345678901234567"), '"0.12345678901234567"', id="one-off"),
-        pytest.param(Decimal("1234567890.1234567890"), '"1234567890.1234567890"', id="20-digits"),
-        pytest.param(Decimal("100000000000000000000.00"), "100000000000000000000.00", id="zeros"),
+        pytest.param(Decimal("0.12345678901234567"), "0.12345678901234566", id="one-off"),
+        pytest.param(Decimal("1234567890.1234567890"), "1234567890.1234567", id="20-digits"),
+        pytest.param(Decimal("100000000000000000000.00"), "1e20", id="zeros"),
         pytest.param(Decimal("1E+400"), '"1E+400"', id="beyond-doubles"),
-        pytest.param(Decimal("1E-400"), '"1E-400"', id="below-doubles"),
+        pytest.param(Decimal("1E-400"), "0.0", id="below-doubles"),
         pytest.param(Decimal("1E+9999999"), '"1E+9999999"', id="beyond-arithmetic"),
-        pytest.param(Decimal("0E-400"), "0E-400", id="nought-with-an-exponent"),
+        pytest.param(Decimal("0E-400"), "0.0", id="nought-with-an-exponent"),
         pytest.param(0.1, "0.1", id="float"),
         pytest.param(1e308, "1e308", id="large-float"),
     ],
 )
 def test_a_number_keeps_its_value(value, column, expected):
-    """Fault 55: as a number where a double holds it, else as its text."""
+    """Fault 55: a fraction is the nearest double, an integer that no double holds its text."""
     assert expected == encode(converted(value, column)).decode().replace("e+", "e")
 
 
@@ -206,7 +206,7 @@ def test_the_published_limits_hold(value, expected):
 def test_what_is_nested_is_converted_too():
     value = {"a": [2**60, {"b": Decimal("0.12345678901234567")}, None, True]}
 
-    assert converted(value) == {"a": [str(2**60), {"b": "0.12345678901234567"}, None, True]}
+    assert converted(value) == {"a": [str(2**60), {"b": 0.12345678901234566}, None, True]}
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -238,6 +238,54 @@ def test_a_number_from_the_reader_reads_as_what_it_was(value):
     read = decode(encode(value))
 
     assert same(msgspec.json.decode(encode(converted(read))), read)
+
+
+# Decimals that are spelled as text
+
+
+@pytest.mark.parametrize("form", ["singer.decimal", "x-singer.decimal", "decimal"])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("19.90", 19.9, id="decimal"),
+        pytest.param(" 3.10 ", 3.1, id="blanks-around"),
+        pytest.param("-7", -7, id="integer"),
+        pytest.param("007", 7, id="noughts-before"),
+        pytest.param("1E+3", 1000.0, id="exponent"),
+        pytest.param("9007199254740992", 2**53, id="largest-integer-of-a-double"),
+        pytest.param("9007199254740993", "9007199254740993", id="one-more"),
+        pytest.param("9" * 9_000, "9" * 9_000, id="thousands-of-digits"),
+        pytest.param("9007199254740993.5", 9007199254740994.0, id="nearest-double"),
+        pytest.param("1e400", "1e400", id="beyond-doubles"),
+        pytest.param("1e99999999999999999999", "1e99999999999999999999", id="beyond-arithmetic"),
+        pytest.param("NaN", "NaN", id="no-number"),
+        pytest.param("1_000", "1_000", id="no-spelling-of-json"),
+        pytest.param("", "", id="empty"),
+        pytest.param("n/a", "n/a", id="words"),
+    ],
+)
+def test_a_decimal_that_is_spelled_as_text_is_a_number(form, text, expected):
+    for column in (
+        {"type": ["null", "string"], "format": form},
+        {"anyOf": [{"type": "string", "format": form}, {"type": "number"}]},
+        {"format": form},
+    ):
+        found = converted(text, column)
+
+        assert (expected, type(expected)) == (found, type(found))
+
+
+@pytest.mark.parametrize(
+    "column", [{}, {"type": "integer"}, {"type": "number"}, {"format": "decimal"}]
+)
+def test_an_integer_that_becomes_text_is_told(column):
+    told = []
+    convert = converter(
+        column, {}, UTC, "it", is_schema_enforced=True, on_large_integer=told.append
+    )
+
+    assert [convert(value) for value in (2**53, 2**53 + 1, Decimal("0.1"))][1] == str(2**53 + 1)
+    assert told == ["it"]
 
 
 # Hashes

@@ -178,6 +178,7 @@ def test_the_report_as_json(summary, clock):
                         "records": 1,
                     }
                 ],
+                "unused_columns_breached": {},
                 "filtered": 1,
                 "deleted": 0,
                 "pending": 2,

@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, assume, event, example, given, settings
 from hypothesis import strategies as st
 
 from target_mixpanel.errors import StreamSchemaError
-from target_mixpanel.pipeline.validation import RecordValidator
+from target_mixpanel.pipeline.schema_reading import read_schema
+from target_mixpanel.pipeline.validation import ColumnUse, RecordValidator
 
 decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
@@ -78,17 +79,24 @@ def as_read(value):
     return decode(json.dumps(value).encode())
 
 
+WAY_OUT = "the tap, or set validate_records: false"
+
+
+def validator_of(schema):
+    return RecordValidator(read_schema(schema, "orders"), "orders")
+
+
 def schema_of(column, **more):
     return {"type": "object", "properties": {"a": column}, **more}
 
 
 def flaw(column, value, **more):
-    return RecordValidator(schema_of(column, **more), "orders").flaw({"a": value})
+    return validator_of(schema_of(column, **more)).flaw({"a": value})
 
 
 def message(schema):
     with pytest.raises(StreamSchemaError) as error:
-        RecordValidator(schema, "orders")
+        validator_of(schema)
     return str(error.value)
 
 
@@ -101,7 +109,7 @@ def message(schema):
 def test_jsonschema_and_jsonschema_rs_agree(column, values, draft):
     """What jsonschema finds valid of plain floats is valid here of what the reader decodes."""
     schema = schema_of(column) | ({"$schema": draft} if draft else {})
-    validator = RecordValidator(as_read(schema), "orders")
+    validator = validator_of(as_read(schema))
     judge = jsonschema.validators.validator_for(schema, jsonschema.Draft202012Validator)(schema)
     for value in values:
         expected = judge.is_valid({"a": value})
@@ -115,7 +123,7 @@ def test_jsonschema_and_jsonschema_rs_agree(column, values, draft):
 def test_a_flaw_tells_nothing_of_the_record(column, value):
     """Promise 5."""
     marked = _marked(value)
-    found = RecordValidator(as_read(schema_of(column)), "orders").flaw(as_read({"a": marked}))
+    found = validator_of(as_read(schema_of(column))).flaw(as_read({"a": marked}))
     assume(found is not None)
 
     assert "CANARY" not in repr(found)
@@ -168,7 +176,7 @@ def test_a_flaw_tells_nothing_of_the_record(column, value):
             ("schema_pattern", "a", "breaks the schema's pattern"),
             id="pattern",
         ),
-        pytest.param(False, 1, ("schema_false", None, "breaks the schema's false"), id="never"),
+        pytest.param(False, 1, ("schema_false", "a", "breaks the schema's false"), id="never"),
     ],
 )
 def test_a_flaw_says_what_and_where(column, value, expected):
@@ -235,7 +243,7 @@ def test_numbers_as_the_reader_decodes_them(column, value, is_valid):
 )
 def test_a_pattern_cannot_hang_the_run(pattern, schema):
     """Fault 47."""
-    validator = RecordValidator(schema(pattern), "orders")
+    validator = validator_of(schema(pattern))
     hostile = "a" * 40 + "!"
     started = time.thread_time()
 
@@ -245,9 +253,8 @@ def test_a_pattern_cannot_hang_the_run(pattern, schema):
 
 
 def test_a_name_pattern_cannot_hang_the_run():
-    validator = RecordValidator(
+    validator = validator_of(
         {"properties": {}, "patternProperties": {"^(a+)+$": {}}, "additionalProperties": False},
-        "orders",
     )
     started = time.thread_time()
 
@@ -261,7 +268,7 @@ def test_a_pattern_beyond_the_linear_engine_is_not_looked_at(pattern):
 
     assert flaw({"type": "string", "pattern": pattern}, "x1") is None
     assert flaw({"type": "string", "pattern": pattern}, 1).reason == "schema_type"
-    assert RecordValidator(schema_of({}, **by_name), "orders").flaw({"other": 1}) is None
+    assert validator_of(schema_of({}, **by_name)).flaw({"other": 1}) is None
 
 
 @pytest.mark.parametrize(
@@ -292,22 +299,28 @@ def test_what_only_looks_like_a_reference_is_none():
         pytest.param({"properties": ["a"]}, "has no properties; .*", id="45-list"),
         pytest.param(
             {"properties": {"a": {"type": "text"}}},
-            r"is no JSON Schema, at properties\.a\.type \(anyOf\); the tap must be mended",
+            f'"text" of column "a" is no JSON type; did you mean "string"\\? Mend {WAY_OUT}',
             id="45-unknown-type",
         ),
         pytest.param(
-            {"properties": {"a": 5}}, "is no JSON Schema, at properties.a .*", id="45-number"
+            {"properties": {"a": 5}},
+            f'column "a" has a number for a schema; mend {WAY_OUT}',
+            id="45-number",
         ),
         pytest.param(
-            {"properties": {}, "required": "a"}, "is no JSON Schema, at required .*", id="45"
-        ),
-        pytest.param(
-            {"properties": {}, "$schema": 5}, "is no JSON Schema, at .schema; .*", id="45-5"
+            {"properties": {}, "required": [5]},
+            f'"required" of the record has a value that means nothing there; mend {WAY_OUT}',
+            id="45-of-the-record",
         ),
         pytest.param(
             {"properties": {"a": {"$ref": "#/nowhere"}}},
-            r"cannot be compiled; look for a \$ref that leads nowhere",
+            f'"\\$ref" of column "a" leads nowhere; mend {WAY_OUT}',
             id="45-ref-to-nowhere",
+        ),
+        pytest.param(
+            {"properties": {"a": {"$ref": "#nowhere"}}},
+            f'"\\$ref" of column "a" leads nowhere; mend {WAY_OUT}',
+            id="45-anchor-nowhere",
         ),
     ],
 )
@@ -334,7 +347,7 @@ def test_other_drafts_are_taken(schema):
 def test_the_flaw_is_of_the_column_that_has_it():
     """A whole Decimal is an integer to both validators."""
     schema = {"properties": {"a": {"type": "integer"}, "b": {"type": "null"}}}
-    found = RecordValidator(schema, "orders").flaw({"a": Decimal("1.0"), "b": 1})
+    found = validator_of(schema).flaw({"a": Decimal("1.0"), "b": 1})
 
     assert found.field == "b"
 
@@ -359,9 +372,8 @@ def test_a_deep_record_is_judged(depth):
 
 def test_a_reference_in_a_circle_is_followed_as_far_as_the_record_goes():
     tree = {"type": "object", "properties": {"a": {"$ref": "#/definitions/tree"}}}
-    validator = RecordValidator(
+    validator = validator_of(
         {"properties": {"a": {"$ref": "#/definitions/tree"}}, "definitions": {"tree": tree}},
-        "orders",
     )
 
     assert validator.flaw({"a": {"a": {"a": {}}}}) is None
@@ -376,3 +388,94 @@ def _marked(value):
     if isinstance(value, dict):
         return {f"CANARY{name}": _marked(item) for name, item in value.items()}
     return value
+
+
+ONLY_B = ColumnUse(frozenset({"b", "key"}), takes_undeclared=False)
+B_AND_OTHERS = ColumnUse(frozenset({"b", "key"}), takes_undeclared=True)
+TWO = {"a": {"type": "string"}, "b": {"type": "integer"}, "c": {"type": "null"}}
+
+
+def judged(schema, record, use=ONLY_B):
+    """Return where a record is refused for a breach, and where it is not for all its breaches."""
+    unused = []
+    reading = read_schema(schema, "orders")
+    validator = RecordValidator(reading, "orders", use, lambda *said: unused.append(said))
+    found = validator.flaw(record)
+    return found and found.field, [column for column, _ in unused]
+
+
+@pytest.mark.parametrize(
+    ("more", "record", "expected"),
+    [
+        pytest.param({}, {"a": "x", "b": 1}, (None, []), id="none"),
+        pytest.param({}, {"a": 1, "b": 1}, (None, ["a"]), id="unused"),
+        pytest.param({}, {"a": 1, "b": 1, "c": 1}, (None, ["a", "c"]), id="all-unused-are-told"),
+        pytest.param({}, {"a": 1, "b": "x"}, ("b", []), id="used"),
+        pytest.param({"required": ["a"]}, {"b": 1}, (None, ["a"]), id="unused-and-required"),
+        pytest.param({"required": ["b"]}, {"a": "x"}, ("b", []), id="used-and-required"),
+        pytest.param(
+            {"additionalProperties": False}, {"b": 1, "d": 1}, (None, ["d"]), id="one-too-many"
+        ),
+        pytest.param({"minProperties": 2}, {"b": 1}, (None, None), id="of-the-record"),
+        pytest.param({"minProperties": 2}, {"a": 1, "b": 1}, (None, ["a"]), id="enough-of-them"),
+        pytest.param(
+            {"allOf": [{"properties": {"a": {"maxLength": 1}}}]},
+            {"a": "xx", "b": 1},
+            (None, ["a"]),
+            id="said-elsewhere-of-unused",
+        ),
+        pytest.param(
+            {"anyOf": [{"required": ["b"]}, {"required": ["a"]}]},
+            {"a": 1},
+            (None, ["a"]),
+            id="one-of-two",
+        ),
+    ],
+)
+def test_only_a_breach_where_somebody_looks_is_a_rejection(more, record, expected):
+    schema = {"type": "object", "properties": TWO, **more}
+    if expected[1] is None:
+        reading = read_schema(schema, "orders")
+
+        assert RecordValidator(reading, "orders", ONLY_B).flaw(record) is not None
+    else:
+        assert expected == judged(schema, record)
+
+
+def test_who_takes_every_column_takes_undeclared_ones():
+    schema = {"properties": TWO, "additionalProperties": False}
+
+    assert judged(schema, {"b": 1, "d": 1}, B_AND_OTHERS) == ("d", [])
+    assert judged(schema, {"b": 1, "a": 1}, B_AND_OTHERS) == (None, ["a"])
+    assert judged(schema, {"b": 1, "_sdc_extra": 1}, B_AND_OTHERS) == (None, ["_sdc_extra"])
+
+
+def test_an_unused_column_may_nest_as_deeply_as_it_likes():
+    deep = 1
+    for _ in range(900):
+        deep = [deep]
+    schema = {"properties": {"a": {"const": 1}, "b": {}}}
+
+    assert judged(schema, {"a": deep, "b": 1}) == (None, ["a"])
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(SCHEMAS, SCHEMAS, VALUES, VALUES, DRAFTS)
+def test_an_unused_column_decides_nothing(used, unused, value, other, draft):
+    schema = {"properties": {"b": used, "a": unused}} | ({"$schema": draft} if draft else {})
+    alone = {"properties": {"b": used}} | ({"$schema": draft} if draft else {})
+    record = as_read({"a": other, "b": value})
+    expected = validator_of(as_read(alone)).flaw(as_read({"b": value}))
+    validator = RecordValidator(read_schema(as_read(schema), "orders"), "orders", ONLY_B)
+
+    assert (expected is None) == (validator.flaw(record) is None)
+
+
+def test_many_unused_breaches_cost_little():
+    columns = {f"c{n}": {"type": "string"} for n in range(12_000)}
+    reading = read_schema({"properties": columns}, "orders")
+    validator = RecordValidator(reading, "orders", ONLY_B)
+    started = time.process_time()
+
+    assert validator.flaw(dict.fromkeys(columns, 1)) is None
+    assert time.process_time() - started < 5
