@@ -120,6 +120,7 @@ class StreamPipeline:
             _Mapping(number, plan, record_splitter(plan.slots), _filter(plan, self._window), keys)
             for number, (plan, keys) in enumerate(zip(plans, needed, strict=True))
         ]
+        self._key_properties = stream_schema.key_properties
         self._may_filter = any(mapping.takes is not None for mapping in self._mappings)
         self._fast_path = _fast_path(stream_schema, plans, frozenset[str]().union(*needed))
         self._now_ms = now_ms
@@ -175,8 +176,8 @@ class StreamPipeline:
         return self._rows(record, mappings, now_ms) if mappings else []
 
     def _rows(self, record: JsonObject, mappings: Sequence[_Mapping], now_ms: int) -> Outcome:
-        for name in frozenset[str]().union(*(mapping.needed_keys for mapping in mappings)):
-            if name not in record:
+        for name in self._key_properties:
+            if name not in record and any(name in each.needed_keys for each in mappings):
                 return Unloadable(Flaw("validate", "missing_key", name, "is a key property"))
         if self._validator is not None:
             flaw = self._validator.flaw(record)

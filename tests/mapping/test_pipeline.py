@@ -203,6 +203,14 @@ def test_a_missing_key_by_which_a_profile_or_a_row_is_told_is_called_so(mapping)
     assert pipeline.run({"user": "u"}).flaw.reason == "missing_key"
 
 
+def test_of_several_missing_keys_the_first_is_named():
+    """The same one in every run."""
+    names = [f"key-{number}" for number in range(20)]
+    stream_schema = stream_schema_of({**ORDERS, **{name: {} for name in names}}, key=names)
+
+    assert flaw(ORDER, stream_schema=stream_schema).field == "key-0"
+
+
 def test_a_null_key_is_refused():
     """Fault 50."""
     assert (
