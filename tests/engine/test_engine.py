@@ -493,4 +493,5 @@ class TestOneAfterAnother:
         for _ in range(5):
             one_run()
             one_that_fails()
-        wait_until(lambda: held() == before)
+        # The sandbox is in this process, too: some of its connections were still closing before.
+        wait_until(lambda: all(now <= then for now, then in zip(held(), before, strict=True)))
