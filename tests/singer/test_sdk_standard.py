@@ -3,7 +3,6 @@
 import gzip
 import json
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
@@ -14,6 +13,9 @@ from singer_sdk.testing.suites import SingerTestSuite
 from singer_sdk.testing.target_tests import TargetMultipleStateMessages
 from singer_sdk.testing.templates import TargetFileTestTemplate
 
+from target_mixpanel.delivery.batches import Batch
+from target_mixpanel.engine import engine
+from target_mixpanel.engine.settlement import Settlement
 from target_mixpanel.sandbox import Sandbox
 from target_mixpanel.singer.target import TargetMixpanel
 
@@ -90,51 +92,52 @@ class MultipleStateMessages(TargetMultipleStateMessages):
         super().test()
 
 
+def name_of(line: bytes) -> str:
+    """Say which event of the SDK's test it is: the stream's letter, the record's number."""
+    event = json.loads(line)
+    return f"{event['event'][-1]}{event['properties']['id']}"
+
+
 class RepliesOutOfOrder(BaseHTTPRequestHandler):
     """
-    A Mixpanel that answers some requests only when later ones are answered.
+    A Mixpanel that answers some requests only when the target has settled later ones.
 
     So the STATEs of the SDK's test become safe in the groups that the test expects, as they do when
     several requests are in flight, not because requests are sent one by one.
     """
 
+    # Which event waits until which are settled? One of them is after the STATE to be printed next.
     HELD: ClassVar = {
-        ("test_multiple_state_messages_b", 1): [
-            ("test_multiple_state_messages_a", 3),
-            ("test_multiple_state_messages_b", 2),
-        ],
-        ("test_multiple_state_messages_a", 4): [
-            ("test_multiple_state_messages_a", 5),
-            ("test_multiple_state_messages_b", 3),
-            ("test_multiple_state_messages_b", 4),
-            ("test_multiple_state_messages_b", 5),
-            ("test_multiple_state_messages_b", 6),
-            ("test_multiple_state_messages_a", 6),
-        ],
+        "b1": {"a1", "a2", "a3", "b2", "a5"},
+        "a4": {"a1", "a2", "a3", "a5", "a6", "b1", "b2", "b3", "b4", "b5", "b6"},
     }
-    answered: ClassVar[set[tuple[str, int]]] = set()
+    settled: ClassVar[set[str]] = set()
     changed: ClassVar = threading.Condition()
 
     def do_POST(self) -> None:
         body = gzip.decompress(self.rfile.read(int(self.headers["Content-Length"])))
-        (event,) = [json.loads(line) for line in body.splitlines()]
-        which = (event["event"], event["properties"]["id"])
+        (line,) = body.splitlines()
+        awaited = self.HELD.get(name_of(line), set())
         with self.changed:
-            awaited = set(self.HELD.get(which, ()))
-            assert self.changed.wait_for(lambda: awaited <= self.answered, timeout=20)
-        if awaited:
-            time.sleep(1)  # the answers are sent; this lets the target settle them
+            assert self.changed.wait_for(lambda: awaited <= self.settled, timeout=60)
         reply = b'{"code":200,"num_records_imported":1,"status":"OK"}'
         self.send_response(200)
         self.send_header("Content-Length", str(len(reply)))
         self.end_headers()
         self.wfile.write(reply)
-        with self.changed:
-            self.answered.add(which)
-            self.changed.notify_all()
 
     def log_message(self, *_: object) -> None:
         """Stay silent."""
+
+
+class ObservedSettlement(Settlement):
+    """Tells when a batch is settled and the STATE that this made safe is printed."""
+
+    def settle(self, batch: Batch) -> None:
+        super().settle(batch)
+        with RepliesOutOfOrder.changed:
+            RepliesOutOfOrder.settled.update(name_of(row.body) for row in batch.rows)
+            RepliesOutOfOrder.changed.notify_all()
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +146,9 @@ def slow_mixpanel() -> Iterator[str]:
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     CONCURRENT["api_url"] = f"http://127.0.0.1:{server.server_port}"
-    yield CONCURRENT["api_url"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "Settlement", ObservedSettlement)
+        yield CONCURRENT["api_url"]
     server.shutdown()
     thread.join()
     server.server_close()
