@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Container, Iterator, Sequence
+from decimal import Decimal, localcontext
 from functools import cached_property
 from typing import Any, Final
 
@@ -43,6 +44,9 @@ _OF_COLUMNS: Final = _OF_SINGLE_COLUMNS | {"$defs", "$id", "$schema", "definitio
 
 _UNUSED_TOLD_APART: Final = 20
 """Columns of one record that are looked for one after the other."""
+
+_STEPS_DIGITS: Final = 60
+"""More than any database's numeric has: its largest value is whole in its smallest step."""
 
 _TOO_DEEP: Final = "too deep"
 """Stands for the keyword where no validator goes down as far as the record does."""
@@ -288,8 +292,23 @@ def _exact(schema: JsonObject, draft: Any) -> Any:
         is_whole = draft.TYPE_CHECKER.is_type(value, "integer")
         return is_whole or (checker.is_type(value, "number") and value % 1 == 0)  # type: ignore[operator]
 
+    def multiple_of(checker: Any, step: Any, value: Any, parent: JsonObject) -> Iterator[Any]:
+        # A tap that read 350.65 into a double may spell that double out: 350.649999999999977…
+        is_fraction = checker.is_type(step, "number") and step % 1
+        if not (is_fraction and checker.is_type(value, "number") and _is_near(value, step)):
+            yield from draft.VALIDATORS["multipleOf"](checker, step, value, parent)
+
     checker = draft.TYPE_CHECKER.redefine("integer", is_integer)
-    return validators.extend(draft, type_checker=checker)(schema)  # type: ignore[no-untyped-call]
+    keywords = {"multipleOf": multiple_of} if "multipleOf" in draft.VALIDATORS else {}
+    return validators.extend(draft, keywords, type_checker=checker)(schema)  # type: ignore[no-untyped-call]
+
+
+def _is_near(value: float | Decimal, step: float | Decimal) -> bool:
+    """Say whether the double next to *value* is next to a multiple of *step*, too."""
+    with localcontext(prec=_STEPS_DIGITS):
+        size = Decimal(str(step))
+        steps = (Decimal(str(value)) / size).to_integral_value()
+        return float(steps * size) == float(value)
 
 
 def _without_patterns(schema: Any) -> Any:
