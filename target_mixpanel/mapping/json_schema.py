@@ -49,8 +49,12 @@ def certain_types(schema: object, root: JsonObject) -> frozenset[str]:
 
 
 def string_format(schema: JsonObject, root: JsonObject) -> str | None:
-    """Return the first `format` that *schema* names."""
-    return next((here["format"] for here in alternatives(schema, root) if "format" in here), None)
+    """
+    Return the `format` of the texts that *schema* allows.
+
+    Where it allows several kinds of text, the first counts: taps write what fits first.
+    """
+    return _text_format(schema, root, iter(range(_MAX_LOOKS))) or None
 
 
 def named_columns(schema: JsonObject, root: JsonObject) -> JsonObject:
@@ -96,6 +100,23 @@ def _possible_types(schema: object, root: JsonObject, looks: Iterator[int]) -> f
             return frozenset[str]().union(*branches)
     confined = (_possible_types(here, root, looks) for here in schema.get("allOf") or ())
     return next((kinds for kinds in confined if kinds), frozenset())
+
+
+def _text_format(schema: object, root: JsonObject, looks: Iterator[int]) -> str | None:
+    """Return the same; a text of no format is "", and None is no text at all."""
+    if not isinstance(schema, dict) or next(looks, None) is None:
+        return None
+    is_text = "string" in own_types(schema)
+    if isinstance(schema.get("format"), str) and (is_text or not own_types(schema)):
+        return str(schema["format"])
+    together = [_text_format(here, root, looks) for here in schema.get("allOf") or ()]
+    if isinstance(schema.get("$ref"), str):
+        together.append(_text_format(_local(schema["$ref"], root), root, looks))
+    for keyword in ("anyOf", "oneOf"):
+        each = (_text_format(here, root, looks) for here in schema.get(keyword) or ())
+        together.append(next((form for form in each if form is not None), None))
+    is_text = is_text or any(form is not None for form in together)
+    return next(filter(None, together), "" if is_text else None)
 
 
 def _local(ref: str, root: JsonObject) -> JsonObject:

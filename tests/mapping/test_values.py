@@ -154,6 +154,45 @@ def test_a_date_time_is_one_wherever_the_schema_says_so(column):
     assert converted("2026-09-01T10:00:00Z", column, root=root) == "2026-09-01T10:00:00"
 
 
+TEXT = {"type": ["null", "string"]}
+AMOUNT = {"type": ["null", "string"], "format": "singer.decimal"}
+OTHERS = [{"type": "boolean"}, {"type": "array", "items": {}}, {"type": "object"}]
+
+
+@pytest.mark.parametrize(
+    ("columns", "text", "expected"),
+    [
+        pytest.param([TEXT, *OTHERS, AMOUNT, TIME], "10101010", "10101010", id="a-text"),
+        pytest.param([AMOUNT, *OTHERS, TIME, TEXT], "20261001", 20_261_001, id="a-number"),
+        pytest.param(
+            [TIME, *OTHERS, AMOUNT, TEXT],
+            "2026-10-01T02:00:00+02:00",
+            "2026-10-01T00:00:00",
+            id="a-time",
+        ),
+        pytest.param(
+            [*OTHERS, {"allOf": [{"type": "string"}, TIME]}, TEXT],
+            "2026-10-01T02:00:00+02:00",
+            "2026-10-01T00:00:00",
+            id="a-time-as-well",
+        ),
+        pytest.param(
+            [{"type": "integer", "format": "int64"}, TIME],
+            "2026-10-01T02:00:00+02:00",
+            "2026-10-01T00:00:00",
+            id="a-number-is-no-text",
+        ),
+        pytest.param([{"$ref": "#/definitions/text"}, TIME], "10101010", "10101010", id="a-ref"),
+        pytest.param([{"oneOf": [TEXT, TIME]}, AMOUNT], "10101010", "10101010", id="further-down"),
+    ],
+)
+def test_of_several_kinds_of_text_the_first_counts(columns, text, expected):
+    """As the transformer of taps tries one after the other, so the first is what it wrote."""
+    found = converted(text, {"anyOf": columns}, root={"definitions": {"text": TEXT}})
+
+    assert (expected, type(expected)) == (found, type(found))
+
+
 @pytest.mark.parametrize(
     "column",
     [
