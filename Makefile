@@ -1,13 +1,14 @@
 # make test    everything that must hold      make lint   style, types, layers
 # make quick   most of it, in a minute
 # make demo    PostgreSQL to a local Mixpanel make bench  how fast it is
+# make taps    real taps and databases, value by value
 # All of them make their own environment in .venv first.
 
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: bench clean constraints demo docs lint quick test
+.PHONY: bench clean constraints demo docs lint quick taps test
 
 .venv/.ready: pyproject.toml constraints.txt target_mixpanel/version.py
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=…" if sys.version_info < (3, 11) else 0)'
@@ -37,6 +38,11 @@ lint: .venv/.ready
 demo: .venv/.ready
 	$(BIN)/python demo/run.py $(DEMO)
 
+# Fetches the taps, a PostgreSQL and a MariaDB into .taps once; these come from Debian's archive.
+taps: .venv/.ready
+	$(BIN)/python -m taps.install
+	$(BIN)/pytest taps --numprocesses 2 --dist loadfile
+
 bench: .venv/.ready
 	$(BIN)/python bench/run.py $(BENCH)
 
@@ -51,4 +57,4 @@ constraints: .venv/.ready
 	$(BIN)/python -m pip --disable-pip-version-check freeze --exclude-editable --all > constraints.txt
 
 clean:
-	rm -rf .venv .bench .demo .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf .venv .bench .demo .taps .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist

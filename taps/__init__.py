@@ -1,0 +1,1 @@
+"""Does what real taps send arrive in Mixpanel, value by value? `make taps` says it."""

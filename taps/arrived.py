@@ -1,0 +1,33 @@
+"""What has Mixpanel got, in the shape in which it is compared?"""
+
+from typing import Any, Final
+
+from target_mixpanel.sandbox import Sandbox
+
+_BOOKKEEPING: Final = {"$insert_id", "ip"}
+"""What the loader says of an event by itself."""
+
+
+def events(sandbox: Sandbox, event: str, key: str = "id") -> dict[Any, dict[str, Any]]:
+    """
+    Return the events as the reports show them, by *key*; each is there once.
+
+    Compaction, some hours later, takes none of them away.
+    """
+    shown = sandbox.report(event)
+    by_key = {row["properties"][key]: _bare(row["properties"]) for row in shown}
+    assert len(by_key) == len(shown), "an event is in the reports twice"
+    assert len(sandbox.compacted(event)) == len(shown), "compaction takes an event for another"
+    return by_key
+
+
+def users(sandbox: Sandbox) -> dict[int, dict[str, Any]]:
+    """Return what is known of each user, whose ids are numbers; a cleared value is none."""
+    return {
+        int(user): {name: value for name, value in known.items() if value is not None}
+        for user, known in sandbox.users.items()
+    }
+
+
+def _bare(properties: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in properties.items() if name not in _BOOKKEEPING}
