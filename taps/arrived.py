@@ -1,5 +1,7 @@
 """What has Mixpanel got, in the shape in which it is compared?"""
 
+import json
+from pathlib import Path
 from typing import Any, Final
 
 from target_mixpanel.sandbox import Sandbox
@@ -27,6 +29,16 @@ def users(sandbox: Sandbox) -> dict[int, dict[str, Any]]:
         int(user): {name: value for name, value in known.items() if value is not None}
         for user, known in sandbox.users.items()
     }
+
+
+def rejected_columns(dead_letters: Path) -> dict[int, str]:
+    """Return which column each rejected record was rejected for, by the record's id."""
+    letters = [
+        json.loads(line)
+        for file in dead_letters.glob("*.singer")
+        for line in file.read_text().splitlines()
+    ]
+    return {one["record"]["id"]: one["rejection"]["field"] for one in letters if "record" in one}
 
 
 def _bare(properties: dict[str, Any]) -> dict[str, Any]:

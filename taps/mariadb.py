@@ -48,7 +48,7 @@ class MariaDB:
         Raises:
             QueryError: A statement failed.
         """
-        command = [
+        command: list[str | Path] = [
             *(self.root / "usr" / "bin" / "mariadb", "--no-defaults", f"--socket={self.socket}"),
             *("--user=root", "--batch", "--raw", "--skip-column-names"),
             *("--default-character-set=utf8mb4", f"--database={database}"),

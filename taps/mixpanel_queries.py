@@ -42,7 +42,7 @@ def answering(sandbox: Sandbox) -> Iterator[str]:
 
 
 def _answers(sandbox: Sandbox) -> dict[str, Any]:
-    profiles = [
+    profiles: list[dict[str, Any]] = [
         {"$distinct_id": user, "$properties": known} for user, known in sandbox.users.items()
     ]
     of_profiles = {

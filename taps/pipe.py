@@ -3,7 +3,8 @@
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -12,15 +13,8 @@ Json: TypeAlias = dict[str, Any]
 
 TARGET: Final = Path(sys.executable).with_name("target-mixpanel")
 TIME_LIMIT_S: Final = 120
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """What one run left behind."""
-
-    tap_log: str
-    target_log: str
-    report: Json
+LOG_CHARS: Final = 3000
+"""Of a log's end, which says why a run failed."""
 
 
 @dataclass
@@ -37,13 +31,13 @@ class Pipe:
         """Return the tap's catalog."""
         command = [*self.tap, "--config", self._written("tap", self.tap_config), "--discover"]
         done = subprocess.run(command, capture_output=True, check=False, timeout=TIME_LIMIT_S)
-        assert done.returncode == 0, done.stderr.decode(errors="replace")[-3000:]
+        assert done.returncode == 0, done.stderr.decode(errors="replace")[-LOG_CHARS:]
         catalog: Json = json.loads(done.stdout)
         return catalog
 
-    def load(self, catalog: Json | None = None, **more: Any) -> Loaded:
+    def load(self, catalog: Json | None = None, **more: Any) -> Json:
         """
-        Run both to their ends.
+        Run both to their ends; return the loader's report.
 
         Args:
             catalog: What is selected; everything by default.
@@ -51,34 +45,46 @@ class Pipe:
         """
         report = self.folder / "report.json"
         settings = {**self.target_config, **more, "report_path": str(report)}
-        read = [
-            *("--config", self._written("tap", self.tap_config)),
-            *(["--catalog", self._written("catalog", catalog)] if catalog else []),
-            *(["--state", self._written("state", self.state)] if self.state else []),
-        ]
+        read = ["--config", self._written("tap", self.tap_config)]
+        read += ["--catalog", self._written("catalog", catalog)] if catalog else []
+        read += ["--state", self._written("state", self.state)] if self.state else []
+        states = self._piped(read, settings)
+        self.state = json.loads(states.splitlines()[-1]) if states else self.state
+        reported: Json = json.loads(report.read_bytes())
+        return reported
+
+    def _piped(self, read: Sequence[str], settings: Json) -> bytes:
+        """Run both to their ends; return the STATE lines."""
+        load = [TARGET, "--config", self._written("target", settings)]
         logs = self.folder / "tap.log", self.folder / "target.log"
-        with logs[0].open("wb") as tap_log, logs[1].open("wb") as target_log:
-            tap = subprocess.Popen([*self.tap, *read], stdout=subprocess.PIPE, stderr=tap_log)
-            target = subprocess.Popen(
-                [TARGET, "--config", self._written("target", settings)],
-                stdin=tap.stdout,
-                stdout=subprocess.PIPE,
-                stderr=target_log,
-            )
+        with (
+            logs[0].open("wb") as tap_log,
+            logs[1].open("wb") as target_log,
+            _started([*self.tap, *read], stdout=subprocess.PIPE, stderr=tap_log) as tap,
+            _started(load, stdin=tap.stdout, stdout=subprocess.PIPE, stderr=target_log) as target,
+        ):
             assert tap.stdout is not None
             tap.stdout.close()  # or a tap would wait for ever for a loader that is gone
             states, _ = target.communicate(timeout=TIME_LIMIT_S)
             tap.wait(TIME_LIMIT_S)
-        said = [log.read_text(errors="replace") for log in logs]
-        assert target.returncode == 0, said[1][-3000:]
-        assert tap.returncode == 0, said[0][-3000:]
-        self.state = json.loads(states.splitlines()[-1]) if states else self.state
-        return Loaded(*said, report=json.loads(report.read_bytes()))
+        tap_said, target_said = (log.read_text(errors="replace")[-LOG_CHARS:] for log in logs)
+        assert target.returncode == 0, target_said
+        assert tap.returncode == 0, tap_said
+        return states
 
-    def _written(self, name: str, content: Json) -> Path:
+    def _written(self, name: str, content: Json) -> str:
         path = self.folder / f"{name}.json"
         path.write_text(json.dumps(content))
-        return path
+        return str(path)
+
+
+@contextmanager
+def _started(command: Sequence[str | Path], **streams: Any) -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(command, **streams) as process:
+        try:
+            yield process
+        finally:
+            process.kill()  # unless it has ended
 
 
 def selected(catalog: Json, stream: str, method: str, *, key: str | None = None) -> Json:

@@ -54,7 +54,7 @@ def run(
     Raises:
         SetUpError: It ended with another status than 0.
     """
-    done = subprocess.run(
+    done: subprocess.CompletedProcess[str] = subprocess.run(
         command,
         env=env,
         cwd=cwd,

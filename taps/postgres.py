@@ -60,7 +60,7 @@ class Postgres:
         Raises:
             QueryError: A statement failed.
         """
-        command = [
+        command: list[str | Path] = [
             *(programs(self.root) / "psql", f"--host={self.socket_folder}", f"--username={USER}"),
             *("--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1"),
             *("--dbname", self.database, "--file=-"),

@@ -12,7 +12,7 @@ import sys
 from typing import Any
 from urllib.parse import urlsplit
 
-import tap_mixpanel
+import tap_mixpanel  # type: ignore[import-not-found]
 from requests.adapters import HTTPAdapter
 
 AT_HOME = json.loads(os.environ["MIXPANEL_AT_HOME"])
@@ -29,5 +29,5 @@ def send_home(adapter: HTTPAdapter, request: Any, **more: Any) -> Any:
     return _send(adapter, request, **more)
 
 
-HTTPAdapter.send = send_home  # type: ignore[method-assign]
+HTTPAdapter.send = send_home  # type: ignore[assignment,method-assign]
 sys.exit(tap_mixpanel.main())
