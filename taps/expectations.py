@@ -6,7 +6,7 @@ OFFSET_IN_LISTS: Final = "+00:00"
 """Behind a date-time in a list: "" once these, too, become Mixpanel's dates."""
 
 ARE_ZERO_DATES_LEFT_OUT: Final = False
-"""Or else they arrive as the texts that they are."""
+"""The year 1 among them. Or else they arrive as the texts that they are."""
 
 ARE_BLANKS_NOBODY: Final = False
 """Or else an id of white space is somebody's."""

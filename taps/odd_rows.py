@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from taps.expectations import OFFSET_IN_LISTS, known
+from taps.expectations import ARE_ZERO_DATES_LEFT_OUT, OFFSET_IN_LISTS, known
 from taps.postgres import Postgres
 
 _DATE: Final = """'YYYY-MM-DD"T"HH24:MI:SS'"""
 _LAST: Final = "'9999-12-31T23:59:59'"
-_FIRST: Final = "'0001-01-01T00:00:00'"
+_FIRST: Final = "NULL" if ARE_ZERO_DATES_LEFT_OUT else "'0001-01-01T00:00:00'"
 
 _HOURS: Final = "to_char(extract(timezone_hour FROM clock_tz), 'SG00:\"00\"')"
 
@@ -30,6 +30,14 @@ def _instant(column: str, utc: str, least: str) -> str:
     """Return *column* as Mixpanel's date; JSON has no infinity, so a tap says another."""
     return f"""CASE {column} WHEN 'infinity' THEN {_LAST} WHEN '-infinity' THEN {least}
         ELSE to_char({utc}, {_DATE}) END"""
+
+
+def _day(spelling: str) -> str:
+    """Return the column day as to_char spells it, but for the two that mean no day."""
+    spelled, last = (f"to_char({day}, {spelling})" for day in ("day", "date '9999-12-31'"))
+    zero = "NULL" if ARE_ZERO_DATES_LEFT_OUT else spelled
+    return f"""CASE day WHEN 'infinity' THEN {last} WHEN '0001-01-01' THEN {zero}
+        ELSE {spelled} END"""
 
 
 def _moments_of(least: str) -> dict[str, str]:
@@ -59,7 +67,7 @@ MELTANOLABS: Final = {
     "prices": "prices",
     "days": "days",
     "moments": f"CASE WHEN moments = '{{}}' THEN '{{}}' ELSE {_MOMENTS} END",
-    "day": "CASE day WHEN 'infinity' THEN '9999-12-31' ELSE day::text END",
+    "day": _day("'YYYY-MM-DD'"),
     "raw": "encode(raw, 'hex')",
     # PostgreSQL leaves out an offset's minutes where they are 0.
     "clock_tz": f"clock_tz::time::text || {_HOURS}",
@@ -78,8 +86,7 @@ PIPELINEWISE: Final = {
     **{name: f"coalesce({name}, '{{}}')" for name in ("tags", "numbers", "prices")},
     "days": f"coalesce({_DAYS}, '{{}}')",
     "moments": f"coalesce({_MOMENTS}, '{{}}')",
-    "day": f"""CASE day WHEN 'infinity' THEN '9999-12-31T00:00:00'
-        ELSE to_char(day, {_DATE}) END""",
+    "day": _day(_DATE),
     "clock_tz": "(clock_tz AT TIME ZONE 'UTC')::time::text",
     "bits": "bits = B'1'",
 }

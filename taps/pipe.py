@@ -45,7 +45,7 @@ class Pipe:
         """
         report = self.folder / "report.json"
         settings = {**self.target_config, **more, "report_path": str(report)}
-        read = ["--config", self._written("tap", self.tap_config)]
+        read: list[str | Path] = ["--config", self._written("tap", self.tap_config)]
         read += ["--catalog", self._written("catalog", catalog)] if catalog else []
         read += ["--state", self._written("state", self.state)] if self.state else []
         states = self._piped(read, settings)
@@ -53,14 +53,15 @@ class Pipe:
         reported: Json = json.loads(report.read_bytes())
         return reported
 
-    def _piped(self, read: Sequence[str], settings: Json) -> bytes:
+    def _piped(self, read: list[str | Path], settings: Json) -> bytes:
         """Run both to their ends; return the STATE lines."""
+        extract: list[str | Path] = [*self.tap, *read]
         load = [TARGET, "--config", self._written("target", settings)]
         logs = self.folder / "tap.log", self.folder / "target.log"
         with (
             logs[0].open("wb") as tap_log,
             logs[1].open("wb") as target_log,
-            _started([*self.tap, *read], stdout=subprocess.PIPE, stderr=tap_log) as tap,
+            _started(extract, stdout=subprocess.PIPE, stderr=tap_log) as tap,
             _started(load, stdin=tap.stdout, stdout=subprocess.PIPE, stderr=target_log) as target,
         ):
             assert tap.stdout is not None
