@@ -56,7 +56,7 @@ class Pipe:
     def _piped(self, read: list[str | Path], settings: Json) -> bytes:
         """Run both to their ends; return the STATE lines."""
         extract: list[str | Path] = [*self.tap, *read]
-        load = [TARGET, "--config", self._written("target", settings)]
+        load: list[str | Path] = [TARGET, "--config", self._written("target", settings)]
         logs = self.folder / "tap.log", self.folder / "target.log"
         with (
             logs[0].open("wb") as tap_log,
