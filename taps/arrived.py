@@ -1,6 +1,7 @@
 """What has Mixpanel got, in the shape in which it is compared?"""
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +29,27 @@ def users(sandbox: Sandbox) -> dict[int, dict[str, Any]]:
     return {
         int(user): {name: value for name, value in known.items() if value is not None}
         for user, known in sandbox.users.items()
+    }
+
+
+def groups(sandbox: Sandbox, group_key: str) -> dict[int, dict[str, Any]]:
+    """Return what is known of each group of a kind, whose ids are numbers spelled as text."""
+    return {
+        int(group): {name: value for name, value in known.items() if value is not None}
+        for (key, group), known in sandbox.groups.items()
+        if key == group_key
+    }
+
+
+def cells(sandbox: Sandbox) -> dict[Any, dict[str, Any]]:
+    """Return the rows of the one lookup table by their key `id`; an empty cell is none."""
+    return {
+        row["id"]: {
+            name: value.replace(tzinfo=None).isoformat() if isinstance(value, datetime) else value
+            for name, value in row.items()
+            if name != "id" and value is not None
+        }
+        for row in sandbox.table_rows()
     }
 
 

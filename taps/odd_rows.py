@@ -108,6 +108,14 @@ def expected_profiles(server: Postgres, columns: Mapping[str, str]) -> dict[int,
     return _by_id(server, {**columns, **others})
 
 
+def expected_cells(server: Postgres, columns: Mapping[str, str]) -> dict[int, Any]:
+    """Return the rows of a lookup table by id; an empty text is an empty cell."""
+    return {
+        row_id: {name: value for name, value in row.items() if value != ""}
+        for row_id, row in _by_id(server, columns).items()
+    }
+
+
 def _by_id(server: Postgres, columns: Mapping[str, str]) -> dict[int, Any]:
     pairs = ", ".join(f"'{name}', {expression}" for name, expression in columns.items())
     rows = server.rows(f"SELECT json_build_array(id, json_build_object({pairs})) FROM odd")

@@ -7,11 +7,12 @@ from typing import Any, Final
 import pytest
 
 from taps import odd_rows
-from taps.arrived import events, rejected_columns, users
+from taps.arrived import cells, events, groups, rejected_columns, users
 from taps.pipe import Pipe, selected
 from taps.postgres import Postgres
 from taps.taps import MELTANOLABS_POSTGRES
 from target_mixpanel.sandbox import Sandbox
+from target_mixpanel.sandbox.settings import TABLE_ID
 
 NAME: Final = f"{MELTANOLABS_POSTGRES.package} {MELTANOLABS_POSTGRES.version}"
 STREAM: Final = "public-odd"
@@ -24,6 +25,25 @@ ODD_EVENT: Final = {
     "properties": list(odd_rows.MELTANOLABS),
 }
 ODD_USER: Final = {"type": "users", "distinct_id": "id", "properties": "*", "exclude": DOCUMENTS}
+ODD_GROUP: Final = {
+    "type": "groups",
+    "group_key": "odd",
+    "group_id": "id",
+    "properties": "*",
+    "exclude": DOCUMENTS,
+}
+OF_TABLE: Final = ["small", "price", "ratio", "flag", "note", "uid", "tags", "moment", "feeling"]
+ODD_TABLE: Final = {
+    "type": "lookup_table",
+    "lookup_table_id": TABLE_ID,
+    "key": "id",
+    "properties": OF_TABLE,
+}
+SERVICE_ACCOUNT: Final = {
+    "project_id": "1",
+    "service_account_username": "sandbox.mp-service-account",
+    "service_account_secret": "sandbox-secret",
+}
 
 
 @pytest.fixture
@@ -47,6 +67,23 @@ def test_full_table(odd: Pipe, database: Postgres, sandbox: Sandbox, agree: Call
         events(sandbox, "Odd"),
     )
     agree(f"{NAME}, FULL_TABLE, profiles", _profiles(database), users(sandbox))
+
+
+def test_groups_and_lookup_table(
+    odd: Pipe, database: Postgres, sandbox: Sandbox, agree: Callable[..., None]
+):
+    """The same as profiles of groups, and as a table, whose cells are typed by Mixpanel."""
+    odd.target_config |= SERVICE_ACCOUNT
+    odd.target_config["streams"] = {STREAM: [ODD_GROUP, ODD_TABLE]}
+    odd.load(selected(odd.discover(), STREAM, "FULL_TABLE"))
+    columns = {name: odd_rows.MELTANOLABS[name] for name in OF_TABLE}
+
+    agree(f"{NAME}, FULL_TABLE, groups", _profiles(database), groups(sandbox, "odd"))
+    agree(
+        f"{NAME}, FULL_TABLE, lookup table",
+        odd_rows.expected_cells(database, columns),
+        cells(sandbox),
+    )
 
 
 def test_incremental(odd: Pipe, database: Postgres, sandbox: Sandbox, agree: Callable[..., None]):

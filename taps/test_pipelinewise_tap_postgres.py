@@ -63,7 +63,7 @@ def odd(database: Postgres, pipe: Callable[..., Pipe]) -> Pipe:
         "dbname": database.database,
         "filter_schemas": "public",
         "break_at_end_lsn": True,
-        "logical_poll_total_seconds": 1,  # then it takes the log for read
+        "logical_poll_total_seconds": 4,  # without a change; then it takes the log for read
     }
     return pipe(PIPELINEWISE_POSTGRES.command, config, {STREAM: [ODD_EVENT, ODD_USER]})
 
