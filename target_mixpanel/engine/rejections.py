@@ -16,7 +16,7 @@ from target_mixpanel.errors import (
     TargetMixpanelError,
     printable,
 )
-from target_mixpanel.model import Flaw, Record, Rejection
+from target_mixpanel.model import NO_SINGLE_COLUMN, Flaw, Record, Rejection
 from target_mixpanel.settings.parse import Settings
 from target_mixpanel.stop import Stop
 
@@ -157,5 +157,6 @@ def _way_out(flaw: Flaw) -> str:
 
 
 def _words(flaw: Flaw) -> str:
-    field = f'"{printable(flaw.field)}" ' if flaw.field else ""
-    return f"{field}{flaw.detail or ''} ({flaw.stage}: {flaw.reason})".strip()
+    is_one = flaw.field != NO_SINGLE_COLUMN
+    field = f'"{printable(flaw.field)}"' if is_one else "the whole of it"
+    return f"{field} {flaw.detail or 'was refused'} ({flaw.stage}: {flaw.reason})"

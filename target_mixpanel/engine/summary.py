@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from target_mixpanel.errors import RejectionRateError, printable
-from target_mixpanel.model import Flaw
+from target_mixpanel.model import NO_SINGLE_COLUMN, Flaw
 
 RATE_CHECKED_FROM_RECORDS: Final = 1_000
 """A share of fewer records says little."""
@@ -23,16 +23,13 @@ _REASONS_SHOWN: Final = 5
 _KINDS_TOLD_APART: Final = 100
 """Of rejections, in a stream: a server's words may differ each time, and memory must not grow."""
 
-_OTHER_COLUMNS: Final = "*"
-"""Stands for columns that are not told apart."""
-
 
 class RejectionKind(msgspec.Struct, frozen=True):
     """Why records were rejected, as far as they are told apart in a report."""
 
     stage: str
     reason: str
-    field: str | None
+    field: str
 
 
 class StreamCounts:
@@ -88,7 +85,7 @@ class StreamCounts:
         kind = RejectionKind(flaw.stage, flaw.reason, flaw.field)
         with self._lock:
             if kind not in self.rejected and len(self.rejected) >= _KINDS_TOLD_APART:
-                kind = RejectionKind(flaw.stage, "other", None)
+                kind = RejectionKind(flaw.stage, "other", NO_SINGLE_COLUMN)
             self.rejected[kind] += 1
             self.ended_at = self._clock()
             return self.rejected[kind] == 1
@@ -98,7 +95,7 @@ class StreamCounts:
         with self._lock:
             breached = self.unused_columns_breached
             if column not in breached and len(breached) >= _KINDS_TOLD_APART:
-                column = _OTHER_COLUMNS
+                column = NO_SINGLE_COLUMN
             breached[column] += 1
             return breached[column] == 1
 
@@ -165,11 +162,7 @@ class StreamCounts:
         """Return why records were rejected, most often first."""
         with self._lock:
             most_common = self.rejected.most_common(_REASONS_SHOWN)
-        return ", ".join(
-            f"{printable(kind.reason)}{f' ({printable(kind.field)})' if kind.field else ''}"
-            f" x {records:,}"
-            for kind, records in most_common
-        )
+        return ", ".join(f"{_in_words(kind)} x {records:,}" for kind, records in most_common)
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -239,6 +232,11 @@ class Summary:
             self.requests += 1
             self.retries += is_retry
             self.bytes_sent += body_bytes
+
+
+def _in_words(kind: RejectionKind) -> str:
+    reason = printable(kind.reason)
+    return reason if kind.field == NO_SINGLE_COLUMN else f"{reason} ({printable(kind.field)})"
 
 
 def _ignore(rows: int, seconds: float) -> None:

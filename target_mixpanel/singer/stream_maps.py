@@ -8,7 +8,7 @@ from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform, Stream
 
 from target_mixpanel.engine.engine import Engine
 from target_mixpanel.engine.summary import StreamCounts
-from target_mixpanel.model import Flaw, JsonObject
+from target_mixpanel.model import NO_SINGLE_COLUMN, Flaw, JsonObject
 from target_mixpanel.singer.messages import Message
 from target_mixpanel.singer.sinks import MixpanelSink
 
@@ -83,7 +83,7 @@ class MappedPath:
             try:
                 values = stream_map.transform(copy.copy(record))
             except Exception:  # noqa: BLE001 (an operator's expression met a value it cannot take)
-                sink.stream.refuse(message.line, Flaw("map", "stream_map_failed"))
+                sink.stream.refuse(message.line, Flaw("map", "stream_map_failed", NO_SINGLE_COLUMN))
                 continue
             if values is None:
                 sink.stream.filter()

@@ -71,7 +71,7 @@ def test_a_report_is_of_one_moment():
     def settle():
         number = 0
         while not is_over.is_set():
-            counts.count_rejected(Flaw("refused", f"reason {number % 90}"))
+            counts.count_rejected(Flaw("refused", f"reason {number % 90}", "*"))
             counts.count_accepted(1)
             number += 1
 
@@ -130,7 +130,7 @@ class TestRejectionRate:
         counts = counted(1_000, 0)
         for number in range(7):
             for _ in range(50 - number):
-                counts.count_rejected(Flaw("refused", f"reason-{number}"))
+                counts.count_rejected(Flaw("refused", f"reason-{number}", "*"))
         with pytest.raises(RejectionRateError, match=r"reason-0 x 50, .*reason-4 x 46$"):
             counts.check_rate(0.1)
 
@@ -229,7 +229,7 @@ def test_the_first_of_a_kind_is_new():
 
 def test_a_servers_many_words_take_little_room():
     counts = counted(10_000, 0)
-    news = [counts.count_rejected(Flaw("refused", f"row {n} is bad")) for n in range(10_000)]
+    news = [counts.count_rejected(Flaw("refused", f"row {n} is bad", "*")) for n in range(10_000)]
 
     assert len(counts.rejected) == sum(news) == 101
     assert counts.rejections == 10_000
