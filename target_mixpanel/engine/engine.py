@@ -16,6 +16,7 @@ from target_mixpanel.delivery.courier import Reports
 from target_mixpanel.delivery.outbox import Outbox
 from target_mixpanel.delivery.senders import OpenTransport
 from target_mixpanel.delivery.server_clock import ServerClock
+from target_mixpanel.engine.access import check_access
 from target_mixpanel.engine.checkpoints import CheckpointLedger
 from target_mixpanel.engine.dead_letters.folder import DeadLetters
 from target_mixpanel.engine.destinations import Destinations
@@ -235,6 +236,15 @@ class Engine:
         self.stop.raise_if_input_is_over()
         if not self._is_open or self._is_finished:
             raise RuntimeError("the engine is not open: use `with Engine(...)`, a new one each run")
+
+    def check_access(self) -> None:
+        """
+        See that Mixpanel knows the credentials and the lookup tables; nothing is loaded by it.
+
+        Raises:
+            TargetMixpanelError: It does not; the message says what to do.
+        """
+        check_access(self.settings, self._open_transport, self.stop)
 
     # What a lookup table needs of a door
 

@@ -41,6 +41,7 @@ from target_mixpanel.singer.published_settings import PUBLISHED_SETTINGS
 from target_mixpanel.singer.reader import SingerBytesReader
 from target_mixpanel.singer.sinks import MixpanelSink
 from target_mixpanel.singer.stream_maps import RecordPath, find_path
+from target_mixpanel.singer.trial import TRIAL_STREAM, TrialPath
 
 _STREAM_MAP_ERRORS: Final = (MapExpressionError, NotImplementedError, StreamMapConfigError)
 """What the SDK raises for stream maps that it does not understand."""
@@ -158,6 +159,9 @@ class TargetMixpanel(Target):
             raise InputError(f'{self._reader.place()}: SCHEMA without "stream" or "schema"')
         if self._schema_lines.get(stream) == message.line:
             return
+        if stream == TRIAL_STREAM:
+            self._try_access(message)
+            return
         key_properties = message.key_properties or []
         if not _is_list_of_names(key_properties):
             raise InputError(
@@ -190,6 +194,15 @@ class TargetMixpanel(Target):
             sink.clean_up()
         self._sinks_to_clear = []  # the SDK would keep them to the end
         self._schema_lines[stream] = message.line
+
+    def _try_access(self, message: Message) -> None:
+        """Do what somebody wants who tests the loader: see whether Mixpanel knows it."""
+        self.engine.check_access()
+        self._paths[TRIAL_STREAM] = TrialPath(self.engine.summary.stream(TRIAL_STREAM))
+        self._schema_lines[TRIAL_STREAM] = message.line
+        self.logger.info(
+            "%s: Mixpanel takes the credentials; nothing of this stream is loaded", TRIAL_STREAM
+        )
 
     def _as_the_sdk_takes_it(self, schema: JsonObject, stream: str) -> JsonObject:
         """Return what *schema* means: the SDK's stream maps and flattening need each column's."""
