@@ -26,6 +26,7 @@ from target_mixpanel.engine.rejections import Rejections
 from target_mixpanel.engine.report import (
     run_report,
 )
+from target_mixpanel.engine.routing import Routing
 from target_mixpanel.engine.segment import SchemaMessage, SegmentCompiler, with_line
 from target_mixpanel.engine.sending import senders_of
 from target_mixpanel.engine.settlement import Settlement
@@ -117,10 +118,14 @@ class Engine:
         self._destinations = Destinations(
             settings, self.ledger, self._submit, size_limit=self._size_limit, clock=clock
         )
+        self._routing = Routing(settings.mappings)
+        self.summary.unmapped_streams = self._routing.unmapped
         self._parts = Parts(
             self.ledger,
             self._rejections,
-            SegmentCompiler(settings, self._destinations.of, self._now_at_mixpanel_ms),
+            SegmentCompiler(
+                settings, self._routing, self._destinations.of, self._now_at_mixpanel_ms
+            ),
             self._submit,
             self.look_at_the_clock,
         )
@@ -165,6 +170,8 @@ class Engine:
         if opened is not None:
             opened.use_schema(message)
             return opened
+        if not self._streams:
+            self._routing.say_where_streams_go(is_dry_run=self.settings.dry_run)
         if len(self._streams) == MAX_STREAMS:
             raise StreamSchemaError(
                 f"SCHEMA of {printable(message.stream)}: is that of the {MAX_STREAMS + 1:,}th "
@@ -245,6 +252,12 @@ class Engine:
             TargetMixpanelError: It does not; the message says what to do.
         """
         check_access(self.settings, self._open_transport, self.stop)
+
+    def warn_of_unused_mappings(self) -> None:
+        """Name the mappings that met no stream; for doors that bring all streams there are."""
+        if self._streams and not self.stop.is_requested:
+            self._routing.warn_of_unused()
+            self.summary.unused_mappings = self._routing.unused
 
     # What a lookup table needs of a door
 

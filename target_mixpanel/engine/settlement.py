@@ -53,8 +53,13 @@ class Settlement:
         if batch.rows:
             self._settle_rows(batch)
         else:
-            batch.tag.settle()  # a whole lookup table
+            self._settle_table(batch)
         self.release()
+
+    def _settle_table(self, batch: Batch) -> None:
+        batch.tag.settle()
+        counts = self._summary.stream(batch.tag.stream or "")
+        counts.on_batch(batch.tag.rows, self._clock() - batch.closed_at)
 
     def _settle_rows(self, batch: Batch) -> None:
         finished: list[Record] = []

@@ -32,6 +32,11 @@ class RejectionKind(msgspec.Struct, frozen=True):
     field: str
 
 
+def is_about_schema(reason: str) -> bool:
+    """Say whether a record was rejected because it is not what its schema says."""
+    return reason.startswith("schema_")
+
+
 class StreamCounts:
     """One stream's counts; the reader's thread owns `read` and `filtered`, a lock the rest."""
 
@@ -45,6 +50,8 @@ class StreamCounts:
         self.deleted = 0
         """Deletions of profiles that Mixpanel accepted, in records of which it refused nothing."""
         self.rejected: Counter[RejectionKind] = Counter()
+        self.dead_letters: dict[str, None] = {}
+        """The files where rejected records were set aside, in the order that they were begun."""
         self.unused_columns_breached: Counter[str] = Counter()
         """Records that loaded though they break the schema in this column, which nothing uses."""
         self._large_integers: set[str] = set()
@@ -139,8 +146,14 @@ class StreamCounts:
             raise RejectionRateError(
                 f"{printable(self.stream)}: {rejections:,} of {self.read:,} records were rejected, "
                 f"more than max_rejection_rate {max_rate:g} allows; "
-                f"most often: {self.top_reasons()}",
+                f"most often: {self.top_reasons()}{self._schema_hint()}",
             )
+
+    def _schema_hint(self) -> str:
+        with self._lock:
+            ((kind, _),) = self.rejected.most_common(1)
+        is_hint = is_about_schema(kind.reason)
+        return "; if the schema is what is wrong, set validate_records: false" if is_hint else ""
 
     def snapshot(self) -> "Snapshot":
         """Return the counts of one moment: a failed run's senders may go on."""
@@ -195,6 +208,12 @@ class Summary:
         self.retries = 0
         self.bytes_sent = 0
         self._lock = threading.Lock()
+        self.unmapped_streams: list[str] = []
+        """Streams that were skipped, since no mapping took them."""
+        self.unused_mappings: list[str] = []
+        """Mappings that no stream used, by their patterns."""
+        self.replay_command = "target-mixpanel --config config.json --input"
+        """Loads a file of dead letters again, which comes after it."""
         self.ignored_messages: Counter[str] = Counter()
         """Messages that mean nothing to this loader, by type."""
 

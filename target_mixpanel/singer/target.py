@@ -1,7 +1,9 @@
 """How does the SDK drive the engine? Its seams: settings, messages, the command line."""
 
+import logging
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import IO, Any, ClassVar, Final
 
 import click
@@ -39,6 +41,7 @@ from target_mixpanel.singer.process import leave, own_process, run, write_state
 from target_mixpanel.singer.progress import NoProgress, Progress, progress_line
 from target_mixpanel.singer.published_settings import PUBLISHED_SETTINGS
 from target_mixpanel.singer.reader import SingerBytesReader
+from target_mixpanel.singer.replays import replay_command
 from target_mixpanel.singer.sinks import MixpanelSink
 from target_mixpanel.singer.stream_maps import RecordPath, find_path
 from target_mixpanel.singer.trial import TRIAL_STREAM, TrialPath
@@ -46,8 +49,18 @@ from target_mixpanel.singer.trial import TRIAL_STREAM, TrialPath
 _STREAM_MAP_ERRORS: Final = (MapExpressionError, NotImplementedError, StreamMapConfigError)
 """What the SDK raises for stream maps that it does not understand."""
 
+_IDLE_LINES: Final = frozenset(
+    {"Parsing env var for settings config...", "Skipping parse of env var settings..."}
+)
+
 _NO_STATE: Final = frozenset({b"null", b"{}"})
 """Values of STATE that mark no place to go on from."""
+
+
+@dataclass
+class _GivenConfig(_ConfigInput):
+    sources: tuple[str, ...] = ()
+    """What `--config` was given, in order."""
 
 
 class TargetMixpanel(Target):
@@ -82,6 +95,7 @@ class TargetMixpanel(Target):
         Raises:
             SettingsError: The settings are not fit to run with.
         """
+        self.logger.addFilter(_is_worth_a_line)
         given = dict(config) if isinstance(config, Mapping) else config
         if parse_env_config:
             given = {**(given or {}), **environment(self._env_var_prefix)}
@@ -272,6 +286,7 @@ class TargetMixpanel(Target):
 
     def process_endofpipe(self) -> None:
         """Send the rest, wait until all is settled, and close the parts."""
+        self.engine.warn_of_unused_mappings()
         self.engine.finish()
         for sink in self._sinks_active.values():
             sink.clean_up()
@@ -307,6 +322,8 @@ class TargetMixpanel(Target):
         given = config or _ConfigInput()
         try:
             target = cls(config=given.config, parse_env_config=given.parse_env)
+            if isinstance(given, _GivenConfig):
+                target._engine.summary.replay_command = replay_command(given.sources)
             own_process(target._engine)
             code = target.run(file_input)
         except TargetMixpanelError as error:
@@ -330,7 +347,7 @@ class TargetMixpanel(Target):
         except SettingsError as error:
             cls.logger.error(str(error))  # noqa: TRY400 (one line, no traceback)
             ctx.exit(1)
-        return _ConfigInput(config=merged, parse_env="ENV" in value)
+        return _GivenConfig(config=merged, parse_env="ENV" in value, sources=value)
 
     @classmethod
     def get_singer_command(cls) -> click.Command:
@@ -339,6 +356,11 @@ class TargetMixpanel(Target):
             if param.name == "file_input":
                 param.type = click.File("rb")
         return command
+
+
+def _is_worth_a_line(line: logging.LogRecord) -> bool:
+    """Say whether a line of the SDK's says something: it does not see how we read settings."""
+    return line.msg not in _IDLE_LINES
 
 
 def _names(said: object) -> tuple[str, ...]:
