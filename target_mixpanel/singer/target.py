@@ -14,6 +14,7 @@ from singer_sdk.exceptions import (
     RecordsWithoutSchemaException,
     StreamMapConfigError,
 )
+from singer_sdk.helpers._flattening import FlatteningOptions
 from singer_sdk.helpers.capabilities import (
     CapabilitiesEnum,
     PluginCapabilities,
@@ -36,6 +37,7 @@ from target_mixpanel.pipeline.schema_reading import read_schema
 from target_mixpanel.settings.fields import FlatSettings
 from target_mixpanel.settings.parse import Settings, parse_settings
 from target_mixpanel.settings.sources import config_file, environment
+from target_mixpanel.singer.expressions import definitions_of
 from target_mixpanel.singer.messages import Message
 from target_mixpanel.singer.process import leave, own_process, run, write_state
 from target_mixpanel.singer.progress import NoProgress, Progress, progress_line
@@ -43,7 +45,7 @@ from target_mixpanel.singer.published_settings import PUBLISHED_SETTINGS
 from target_mixpanel.singer.reader import SingerBytesReader
 from target_mixpanel.singer.replays import replay_command
 from target_mixpanel.singer.sinks import MixpanelSink
-from target_mixpanel.singer.stream_maps import RecordPath, find_path
+from target_mixpanel.singer.stream_maps import RecordPath, find_path, way_of
 from target_mixpanel.singer.trial import TRIAL_STREAM, TrialPath
 
 _STREAM_MAP_ERRORS: Final = (MapExpressionError, NotImplementedError, StreamMapConfigError)
@@ -141,6 +143,12 @@ class TargetMixpanel(Target):
                 self._config[name] = getattr(self.settings, name)
         return []
 
+    def setup_mapper(self) -> None:
+        """Leave flattening to us: the SDK's makes texts of lists."""
+        super().setup_mapper()
+        self._flattening = self.mapper.flattening_options
+        self.mapper.flattening_options = FlatteningOptions(enabled=False)
+
     # Parts
 
     @property
@@ -201,8 +209,14 @@ class TargetMixpanel(Target):
             raise StreamSchemaError(
                 f"SCHEMA of {printable(stream)}: {printable(str(error))}",
             ) from None
-        stream_maps = self.mapper.stream_maps[stream]
-        self._paths[stream] = find_path(stream_maps, self._sink_for, self.engine)
+        definitions = definitions_of(stream, self.settings.stream_maps or {})
+        ways = [
+            way_of(stream_map, definition, schema, self._flattening, stream)
+            for stream_map, definition in zip(
+                self.mapper.stream_maps[stream], definitions, strict=True
+            )
+        ]
+        self._paths[stream] = find_path(ways, self._sink_for, self.engine)
         self._reader.fast_lines.clear()  # some may lead a stream's old path
         for sink in self._sinks_to_clear:
             sink.clean_up()
