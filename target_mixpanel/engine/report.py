@@ -39,6 +39,7 @@ def stream_report(counts: StreamCounts) -> dict[str, Any]:
             printable(column): records
             for column, records in at.unused_columns_breached.most_common()
         },
+        "cut_texts": [printable(name) for name in list(counts.cut_texts)],
         "filtered": at.filtered,
         "deleted": at.deleted,
         "pending": at.pending,
@@ -93,7 +94,7 @@ def run_report(summary: Summary, outcome: RunOutcome, error: str | None = None) 
         "dead_letters": [
             {"stream": counts.stream, "path": path, "load_again": _replay(summary, path)}
             for counts in summary.streams()
-            for path in counts.dead_letters
+            for path in list(counts.dead_letters)
         ],
         "streams": {counts.stream: stream_report(counts) for counts in summary.streams()},
     }
@@ -104,7 +105,7 @@ def summary_block(summary: Summary, outcome: RunOutcome) -> str:
     lines = [f"summary: {outcome} after {summary.seconds:.1f} s"]
     for counts in summary.streams():
         lines.append(f"  {stream_line(counts)}")
-        for path in counts.dead_letters:
+        for path in list(counts.dead_letters):
             lines.append(f"    set aside in {_whole(path)}")
             lines.append(f"    to load them again: {_whole(_replay(summary, path))}")
     for what, names in (

@@ -50,6 +50,8 @@ class StreamCounts:
         self.deleted = 0
         """Deletions of profiles that Mixpanel accepted, in records of which it refused nothing."""
         self.rejected: Counter[RejectionKind] = Counter()
+        self.cut_texts: dict[str, None] = {}
+        """Properties of which texts were seen that Mixpanel cuts, in the order they were."""
         self.dead_letters: dict[str, None] = {}
         """The files where rejected records were set aside, in the order that they were begun."""
         self.unused_columns_breached: Counter[str] = Counter()
@@ -113,6 +115,14 @@ class StreamCounts:
             return False
         noted.add(column)
         return True
+
+    def note_cut_text(self, name: str) -> bool:
+        """Note that Mixpanel cuts texts of the property *name*; say whether that is new."""
+        with self._lock:
+            if name in self.cut_texts or len(self.cut_texts) >= _KINDS_TOLD_APART:
+                return False
+            self.cut_texts[name] = None
+            return True
 
     def count_request(self, *, body_bytes: int, is_retry: bool) -> None:
         with self._lock:

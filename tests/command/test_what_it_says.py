@@ -203,6 +203,29 @@ class TestARecordThatIsNotItsSchemas:
         assert command.run(ORDERS_SCHEMA, bad, validate_records=False).code == 0
 
 
+class TestTextsThatMixpanelCuts:
+    def test_they_are_sent_and_named_once(self, command: Command, sandbox: Sandbox):
+        long = "x" * 256
+        done = command.run(
+            ORDERS_SCHEMA, [order(n, note=long) for n in range(30)], batch_size_rows=10
+        )
+
+        assert sandbox.report()[0]["properties"]["note"] == long
+        assert lines_of(done, "WARNING") == [
+            'orders: "note" has texts of more than 255 bytes, which Mixpanel cuts there'
+        ]
+        assert command.report()["cut_texts"] == ["note"]
+
+    def test_bytes_count(self, command: Command):
+        assert "255" not in command.run(ORDERS_SCHEMA, order(1, note="x" * 255)).stderr
+        assert "255 bytes" in command.run(ORDERS_SCHEMA, order(1, note="é" * 128)).stderr
+
+    def test_a_dry_run_says_so_too(self, command: Command):
+        done = command.run(ORDERS_SCHEMA, order(1, note="x" * 300), dry_run=True)
+
+        assert '"note" has texts of more than 255 bytes' in done.stderr
+
+
 def test_the_metrics_count_the_rows_of_a_lookup_table(command: Command):
     done = command.run(
         ORDERS_SCHEMA, orders(3), state(2), streams={"orders": TABLE, "skipped": USERS}, **ACCOUNT
