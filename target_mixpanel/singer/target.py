@@ -25,8 +25,10 @@ from singer_sdk.plugin_base import _ConfigInput
 
 from target_mixpanel.engine.engine import Engine
 from target_mixpanel.errors import (
+    CredentialsError,
     InputError,
     MissingKeyError,
+    RefusedTrialError,
     SettingsError,
     StreamSchemaError,
     TargetMixpanelError,
@@ -225,7 +227,10 @@ class TargetMixpanel(Target):
 
     def _try_access(self, message: Message) -> None:
         """Do what somebody wants who tests the loader: see whether Mixpanel knows it."""
-        self.engine.check_access()
+        try:
+            self.engine.check_access()
+        except CredentialsError as error:
+            raise RefusedTrialError(str(error)) from None
         self._paths[TRIAL_STREAM] = TrialPath(self.engine.summary.stream(TRIAL_STREAM))
         self._schema_lines[TRIAL_STREAM] = message.line
         self.logger.info(
