@@ -2,13 +2,14 @@
 # make quick   most of it, in a minute
 # make demo    PostgreSQL to a local Mixpanel make bench  how fast it is
 # make taps    real taps and databases, value by value
+# make sdk-next  what faces the SDK, on its newest release, betas too
 # All of them make their own environment in .venv first.
 
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: bench clean constraints demo docs lint quick taps test
+.PHONY: bench clean constraints demo docs lint quick sdk-next taps test
 
 .venv/.ready: pyproject.toml constraints.txt target_mixpanel/version.py
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=…" if sys.version_info < (3, 11) else 0)'
@@ -27,6 +28,28 @@ test: .venv/.ready
 quick: .venv/.ready
 	$(BIN)/pytest --numprocesses auto --dist worksteal \
 		$(foreach folder,command docs faults fuzz progress promises soak,--ignore tests/$(folder))
+
+# In an environment of its own, so that what comes is known before it is there. A release beyond the
+# range in pyproject.toml is tried, too: pip then says that it does not fit, and goes on.
+sdk-next: .sdk-next/.ready
+	.sdk-next/bin/python -m pip --disable-pip-version-check --quiet install --upgrade 'singer-sdk>=0.54.9a0'
+	@newest=$$(.sdk-next/bin/python -m pip --disable-pip-version-check freeze | grep '^singer-sdk=='); \
+	if grep -qx "$$newest" constraints.txt; then \
+		echo "sdk-next: $$newest is the newest release, and is what make test runs with; skipped"; \
+	else \
+		echo "sdk-next: $$newest"; \
+		.sdk-next/bin/python -m pytest --numprocesses auto --dist worksteal $(FACING_THE_SDK); \
+	fi
+
+FACING_THE_SDK := tests/command tests/meltano tests/progress tests/settings tests/singer \
+	$(foreach name,batch_messages canary messages processes settings,tests/faults/test_$(name).py)
+
+.sdk-next/.ready: pyproject.toml constraints.txt target_mixpanel/version.py
+	$(PYTHON) -m venv .sdk-next
+	.sdk-next/bin/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt pip
+	.sdk-next/bin/python -m pip --disable-pip-version-check --quiet install \
+		--constraint constraints.txt --editable '.[progress,sandbox]' --group dev
+	touch $@
 
 lint: .venv/.ready
 	$(BIN)/ruff check
@@ -57,4 +80,4 @@ constraints: .venv/.ready
 	$(BIN)/python -m pip --disable-pip-version-check freeze --exclude-editable --all > constraints.txt
 
 clean:
-	rm -rf .venv .bench .demo .taps .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf .venv .sdk-next .bench .demo .taps .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist

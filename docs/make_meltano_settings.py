@@ -31,7 +31,7 @@ def settings_list() -> str:
 def _entry(setting: Setting, schema: dict[str, Any]) -> Iterator[str]:
     about = setting.about
     yield f"- name: {setting.name}"
-    yield f"  kind: {about.kind or _kind(schema)}"
+    yield f"  kind: {_kind(schema)}"
     if about.is_secret:
         yield "  sensitive: true"
     yield f"  {_yaml({'label': about.title})}"
@@ -49,8 +49,9 @@ def _kind(schema: dict[str, Any]) -> str:
     if "enum" in schema:
         return "options"
     kind = str(schema["type"][0])
-    # Meltano 4.4 fails on a decimal that comes from the environment; see meltano.yml.
-    return "integer" if kind == "number" else kind
+    # Of what the environment holds, Meltano takes "0.2" for no integer, and cannot write the
+    # Decimal that it makes of a decimal; a text it leaves to us.
+    return "string" if kind == "number" else kind
 
 
 def _described(description: str) -> Iterator[str]:

@@ -42,6 +42,10 @@ class CredentialsError(TargetMixpanelError):
     """Mixpanel refused the credentials."""
 
 
+class RefusedTrialError(CredentialsError):
+    """Mixpanel refused the credentials when all that was asked was whether it takes them."""
+
+
 class EndpointError(TargetMixpanelError):
     """What answers is not Mixpanel's ingestion API as configured: host, proxy, TLS or plan."""
 

@@ -42,6 +42,10 @@ NAME_MAX_CHARS: Final = 255
 """Characters of an event's or property's name; Mixpanel truncates longer ones, which may merge two
 names into one. https://docs.mixpanel.com/docs/data-structure/events-and-properties"""
 
+TEXT_MAX_BYTES: Final = 255
+"""Of a text property; a longer one is cut, not refused. The import page says 255 characters, this
+one bytes: https://docs.mixpanel.com/docs/data-structure/property-reference/data-type"""
+
 DISTINCT_ID_MAX_CHARS: Final = 255
 """Characters of a distinct_id, by the cloud-import guide; a truncated id would merge two users."""
 

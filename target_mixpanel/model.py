@@ -1,6 +1,6 @@
 """The things that travel through the loader: records, rows, rejections, credentials."""
 
-from typing import Any, Literal, NewType, TypeAlias
+from typing import Any, Final, Literal, NewType, TypeAlias
 
 import msgspec
 
@@ -46,13 +46,18 @@ class Row(msgspec.Struct, gc=False):
     """Whether it deletes a whole profile."""
 
 
+NO_SINGLE_COLUMN: Final = "*"
+"""Stands for the column at fault where no column is, alone."""
+
+
 class Flaw(msgspec.Struct, frozen=True):
     """Why something will never be accepted; holds no record content."""
 
     stage: Stage
     reason: str
     """A short code, or Mixpanel's own words; few different ones in a run, so they are counted."""
-    field: str | None = None
+    field: str
+    """The column at fault, or what Mixpanel calls it; `NO_SINGLE_COLUMN` if it is none alone."""
     detail: str | None = None
 
 

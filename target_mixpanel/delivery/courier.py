@@ -46,7 +46,7 @@ from target_mixpanel.errors import (
 )
 from target_mixpanel.http.endpoint import Body, Endpoint
 from target_mixpanel.http.replies import Answer, Reply
-from target_mixpanel.model import Flaw, Rejection, Row
+from target_mixpanel.model import NO_SINGLE_COLUMN, Flaw, Rejection, Row
 from target_mixpanel.stop import Stop
 
 logger = logging.getLogger("target-mixpanel.delivery")
@@ -169,7 +169,7 @@ class Courier:
         """Set the rows aside that may not be sent again; return the others to send, if any."""
         ambiguous = part.of([row for row in part.rows if not row.is_repeatable])
         detail = f"may have been applied, and twice is not once ({ambiguity(verdict)})"
-        flaw = Flaw("refused", "ambiguous", detail=detail)
+        flaw = Flaw("refused", "ambiguous", NO_SINGLE_COLUMN, detail)
         rejections = [Rejection(row.record, flaw, row.key or None) for row in ambiguous.rows]
         self._reports.on_rejected(ambiguous, rejections)
         self._reports.on_settled(ambiguous)
@@ -245,4 +245,5 @@ class Courier:
 
 def _rejection(row: Row, refused: RefusedRow) -> Rejection:
     reason = without_content(refused.reason, row)
-    return Rejection(row.record, Flaw("refused", reason, refused.field), row.key or None)
+    flaw = Flaw("refused", reason, refused.field or NO_SINGLE_COLUMN)
+    return Rejection(row.record, flaw, row.key or None)

@@ -77,17 +77,32 @@ def judge_table(reply: Reply, table: Table, payload: Payload) -> Verdict:
 def tables_there_are(reply: Reply) -> str:
     """Return which lookup tables a reply lists, and what to do."""
     remedy = "correct lookup_table_id, or create the table in Mixpanel's Lexicon"
-    body = json_object(reply.body) if isinstance(reply, Answer) and reply.status == OK else None
-    results = (body or {}).get("results")
-    if not isinstance(results, list):
+    results = _listed(reply)
+    if results is None:
         why = said(reply) if isinstance(reply, Answer) else reply.reason
         return f"which it has could not be read ({why}); {remedy}, and check region or api_url"
-    tables = [_table(entry) for entry in results if isinstance(entry, dict)]
+    tables = [_table(entry) for entry in results]
     if not tables:
         return f"it has none; {remedy}"
     more = len(tables) - _TABLES_SHOWN
     rest = f" and {more:,} more" if more > 0 else ""
     return f"it has {', '.join(tables[:_TABLES_SHOWN])}{rest}; {remedy}"
+
+
+def listed_ids(reply: Reply) -> frozenset[str] | None:
+    """Return the ids of the lookup tables that a reply lists, None if it lists none."""
+    results = _listed(reply)
+    if results is None:
+        return None
+    return frozenset(str(entry.get("id")).lower() for entry in results)
+
+
+def _listed(reply: Reply) -> list[dict[str, Any]] | None:
+    body = json_object(reply.body) if isinstance(reply, Answer) and reply.status == OK else None
+    results = (body or {}).get("results")
+    if not isinstance(results, list):
+        return None
+    return [entry for entry in results if isinstance(entry, dict)]
 
 
 def _table(entry: dict[str, Any]) -> str:

@@ -16,6 +16,7 @@ from target_mixpanel.delivery.courier import Reports
 from target_mixpanel.delivery.outbox import Outbox
 from target_mixpanel.delivery.senders import OpenTransport
 from target_mixpanel.delivery.server_clock import ServerClock
+from target_mixpanel.engine.access import check_access
 from target_mixpanel.engine.checkpoints import CheckpointLedger
 from target_mixpanel.engine.dead_letters.folder import DeadLetters
 from target_mixpanel.engine.destinations import Destinations
@@ -25,6 +26,7 @@ from target_mixpanel.engine.rejections import Rejections
 from target_mixpanel.engine.report import (
     run_report,
 )
+from target_mixpanel.engine.routing import Routing
 from target_mixpanel.engine.segment import SchemaMessage, SegmentCompiler, with_line
 from target_mixpanel.engine.sending import senders_of
 from target_mixpanel.engine.settlement import Settlement
@@ -116,10 +118,14 @@ class Engine:
         self._destinations = Destinations(
             settings, self.ledger, self._submit, size_limit=self._size_limit, clock=clock
         )
+        self._routing = Routing(settings.mappings)
+        self.summary.unmapped_streams = self._routing.unmapped
         self._parts = Parts(
             self.ledger,
             self._rejections,
-            SegmentCompiler(settings, self._destinations.of, self._now_at_mixpanel_ms),
+            SegmentCompiler(
+                settings, self._routing, self._destinations.of, self._now_at_mixpanel_ms
+            ),
             self._submit,
             self.look_at_the_clock,
         )
@@ -164,6 +170,8 @@ class Engine:
         if opened is not None:
             opened.use_schema(message)
             return opened
+        if not self._streams:
+            self._routing.say_where_streams_go(is_dry_run=self.settings.dry_run)
         if len(self._streams) == MAX_STREAMS:
             raise StreamSchemaError(
                 f"SCHEMA of {printable(message.stream)}: is that of the {MAX_STREAMS + 1:,}th "
@@ -235,6 +243,21 @@ class Engine:
         self.stop.raise_if_input_is_over()
         if not self._is_open or self._is_finished:
             raise RuntimeError("the engine is not open: use `with Engine(...)`, a new one each run")
+
+    def check_access(self) -> None:
+        """
+        See that Mixpanel knows the credentials and the lookup tables; nothing is loaded by it.
+
+        Raises:
+            TargetMixpanelError: It does not; the message says what to do.
+        """
+        check_access(self.settings, self._open_transport, self.stop)
+
+    def warn_of_unused_mappings(self) -> None:
+        """Name the mappings that met no stream; for doors that bring all streams there are."""
+        if self._streams and not self.stop.is_requested:
+            self._routing.warn_of_unused()
+            self.summary.unused_mappings = self._routing.unused
 
     # What a lookup table needs of a door
 

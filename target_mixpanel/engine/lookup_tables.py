@@ -23,6 +23,8 @@ class TableDestination:
     def __init__(self, table: LookupTable, ledger: CheckpointLedger, place: str) -> None:
         self.place: Final = place
         """Of the mapping, for messages."""
+        self.rows = 0
+        """How many it was given."""
         self.stream: str | None = None
         """Which one fills it; None: none so far."""
         self._table = table
@@ -56,6 +58,7 @@ class TableDestination:
             self._spool = TableSpool(self.place)
             self._span = self._ledger.admit()
         self._is_whole = False
+        self.rows += 1
         self._spool.put(mapped.key, mapped.body)
 
     def mark_whole(self) -> None:

@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from target_mixpanel.engine.segment import Segment
-from target_mixpanel.engine.summary import StreamCounts
+from target_mixpanel.engine.summary import StreamCounts, is_about_schema
 from target_mixpanel.errors import (
     DeadLetterError,
     MissingKeyError,
@@ -16,7 +16,7 @@ from target_mixpanel.errors import (
     TargetMixpanelError,
     printable,
 )
-from target_mixpanel.model import Flaw, Record, Rejection
+from target_mixpanel.model import NO_SINGLE_COLUMN, Flaw, Record, Rejection
 from target_mixpanel.settings.parse import Settings
 from target_mixpanel.stop import Stop
 
@@ -27,6 +27,8 @@ logger = logging.getLogger("target-mixpanel")
 
 _HELD: Final = 1_000
 """Rejections that wait to be written together: a disk confirms some hundred writes a second."""
+
+_SCHEMA_HINT: Final = "if the schema is wrong, not the record, set validate_records: false"
 
 _segment_of: Final = attrgetter("record.source")
 
@@ -113,9 +115,10 @@ class Rejections:
         if self.letters is None:
             return _rejection_error(segment.stream, rejections[0].flaw)
         try:
-            self.letters.write(segment.stream, segment.schema_line, rejections)
+            path = self.letters.write(segment.stream, segment.schema_line, rejections)
         except DeadLetterError as error:
             return error
+        segment.counts.dead_letters[str(path.absolute())] = None
         return None
 
     def check_dry_run(self, streams: Sequence[StreamCounts]) -> None:
@@ -138,7 +141,10 @@ class Rejections:
 def _count(flaw: Flaw, counts: StreamCounts) -> None:
     """Count a rejected record, and log it if it is the first of its kind."""
     if counts.count_rejected(flaw):
-        logger.warning("%s: first record rejected: %s", printable(counts.stream), _words(flaw))
+        hint = f"; {_SCHEMA_HINT}" if is_about_schema(flaw.reason) else ""
+        logger.warning(
+            "%s: first record rejected: %s%s", printable(counts.stream), _words(flaw), hint
+        )
 
 
 def _rejection_error(stream: str, flaw: Flaw) -> RejectedRecordError:
@@ -151,11 +157,12 @@ def _rejection_error(stream: str, flaw: Flaw) -> RejectedRecordError:
 
 def _way_out(flaw: Flaw) -> str:
     """Return what else helps against a schema that is not what the records are."""
-    if not flaw.reason.startswith("schema_"):
+    if not is_about_schema(flaw.reason):
         return ""
     return "refresh the tap's catalog, set validate_records: false, "
 
 
 def _words(flaw: Flaw) -> str:
-    field = f'"{printable(flaw.field)}" ' if flaw.field else ""
-    return f"{field}{flaw.detail or ''} ({flaw.stage}: {flaw.reason})".strip()
+    is_one = flaw.field != NO_SINGLE_COLUMN
+    field = f'"{printable(flaw.field)}"' if is_one else "the whole of it"
+    return f"{field} {flaw.detail or 'was refused'} ({flaw.stage}: {flaw.reason})"

@@ -1,16 +1,25 @@
 """How does a run read in the end, in the log and as JSON?"""
 
 import os
+import shlex
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import msgspec
 
-from target_mixpanel.engine.summary import StreamCounts, Summary
-from target_mixpanel.errors import SettingsError, printable
+from target_mixpanel.engine.summary import Snapshot, StreamCounts, Summary
+from target_mixpanel.errors import SettingsError, listed, printable
 
 _COLUMNS_SHOWN: Final = 5
+
+_PATH_MAX_CHARS: Final = 10_000
+"""A path is for use, so it is shown whole."""
+
+_RATED_FROM_RECORDS: Final = 1_000
+
+_RATED_FROM_S: Final = 1.0
+"""A rate of less is that of one request."""
 
 RunOutcome = Literal["complete", "failed", "stopped"]
 
@@ -30,6 +39,7 @@ def stream_report(counts: StreamCounts) -> dict[str, Any]:
             printable(column): records
             for column, records in at.unused_columns_breached.most_common()
         },
+        "cut_texts": [printable(name) for name in list(counts.cut_texts)],
         "filtered": at.filtered,
         "deleted": at.deleted,
         "pending": at.pending,
@@ -37,7 +47,7 @@ def stream_report(counts: StreamCounts) -> dict[str, Any]:
         "retries": at.retries,
         "bytes": at.bytes_sent,
         "seconds": round(at.seconds, 3),
-        "events_per_second": round(at.accepted / at.seconds) if at.seconds else None,
+        "events_per_second": _rate(at),
     }
 
 
@@ -54,8 +64,9 @@ def stream_line(counts: StreamCounts) -> str:
         f"retries {report['retries']:,}",
         f"bytes {report['bytes']:,}",
         f"seconds {report['seconds']:.1f}",
-        f"events/s {report['events_per_second'] or 0:,}",
     ]
+    if report["events_per_second"] is not None:
+        parts.append(f"events/s {report['events_per_second']:,}")
     line = f"{printable(counts.stream)}: {', '.join(parts)}"
     if report["rejected"]:
         line += f"\n    rejected: {counts.top_reasons()}"
@@ -78,6 +89,13 @@ def run_report(summary: Summary, outcome: RunOutcome, error: str | None = None) 
         "retries": summary.retries,
         "bytes": summary.bytes_sent,
         "ignored_messages": dict(summary.ignored_messages),
+        "unmapped_streams": list(map(printable, summary.unmapped_streams)),
+        "unused_mappings": list(map(printable, summary.unused_mappings)),
+        "dead_letters": [
+            {"stream": counts.stream, "path": path, "load_again": _replay(summary, path)}
+            for counts in summary.streams()
+            for path in list(counts.dead_letters)
+        ],
         "streams": {counts.stream: stream_report(counts) for counts in summary.streams()},
     }
 
@@ -85,13 +103,38 @@ def run_report(summary: Summary, outcome: RunOutcome, error: str | None = None) 
 def summary_block(summary: Summary, outcome: RunOutcome) -> str:
     """Return the report as a block of text for the log."""
     lines = [f"summary: {outcome} after {summary.seconds:.1f} s"]
-    lines += [f"  {stream_line(counts)}" for counts in summary.streams()]
+    for counts in summary.streams():
+        lines.append(f"  {stream_line(counts)}")
+        for path in list(counts.dead_letters):
+            lines.append(f"    set aside in {_whole(path)}")
+            lines.append(f"    to load them again: {_whole(_replay(summary, path))}")
+    for what, names in (
+        ("streams without a mapping", summary.unmapped_streams),
+        ("mappings that no stream used", summary.unused_mappings),
+    ):
+        if names:
+            lines.append(f"  {what}: {listed(names)}")
     if summary.ignored_messages:
         kinds = ", ".join(
             f"{printable(kind)} x {n:,}" for kind, n in summary.ignored_messages.items()
         )
         lines.append(f"  ignored messages: {kinds}")
     return "\n".join(lines)
+
+
+def _rate(at: Snapshot) -> int | None:
+    """Return the records accepted in a second; None where they are too few, or too fast, to say."""
+    if at.accepted < _RATED_FROM_RECORDS or at.seconds < _RATED_FROM_S:
+        return None
+    return round(at.accepted / at.seconds)
+
+
+def _replay(summary: Summary, path: str) -> str:
+    return f"{summary.replay_command} {shlex.quote(path)}"
+
+
+def _whole(text: str) -> str:
+    return printable(text, max_chars=_PATH_MAX_CHARS)
 
 
 def check_report(path: Path) -> None:

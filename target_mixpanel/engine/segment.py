@@ -9,13 +9,13 @@ import msgspec
 
 from target_mixpanel.delivery.batches import BatchBuilder
 from target_mixpanel.engine.identity_warnings import IdentityWarnings
+from target_mixpanel.engine.routing import Routing
 from target_mixpanel.engine.summary import StreamCounts
 from target_mixpanel.errors import StreamSchemaError, listed, printable
 from target_mixpanel.mapping.stream_schema import StreamSchema
 from target_mixpanel.model import Flaw, JsonObject, Mapped, Record
 from target_mixpanel.pipeline.pipeline import StreamPipeline, TimeWindow
 from target_mixpanel.settings.parse import Settings
-from target_mixpanel.specs.matching import specs_for
 from target_mixpanel.specs.spec import StreamSpec
 
 logger = logging.getLogger("target-mixpanel")
@@ -101,10 +101,12 @@ class SegmentCompiler:
     def __init__(
         self,
         settings: Settings,
+        routing: Routing,
         find_destination: FindDestination,
         now_ms: Callable[[], int],
     ) -> None:
         self._settings = settings
+        self._routing = routing
         self._find_destination = find_destination
         self._now_ms = now_ms
         self._window = TimeWindow(settings.since_ms, settings.until_ms)
@@ -118,7 +120,7 @@ class SegmentCompiler:
             StreamSchemaError: The stream has no mapping, or mapping and schema do not fit.
         """
         segment = Segment(message.stream, counts, message.line, message.is_from_singer)
-        specs = specs_for(message.stream, self._settings.mappings)
+        specs = self._routing.specs_for(message.stream)
         if not specs:
             self._skip(message.stream)
             return segment
@@ -150,11 +152,14 @@ class SegmentCompiler:
         return segment
 
     def _skip(self, stream: str) -> None:
+        meant = self._routing.meant(stream)
+        close = f"; close to it is {listed(meant)}" if meant else ""
         if self._settings.unmapped_streams == "skip":
-            logger.info("%s: has no mapping and is skipped", printable(stream))
+            level = logging.WARNING if meant else logging.INFO
+            logger.log(level, "%s: has no mapping and is skipped%s", printable(stream), close)
             return
         raise StreamSchemaError(
-            f'streams: none matches the stream "{printable(stream)}"; map it, deselect it '
+            f'streams: none matches the stream "{printable(stream)}"{close}; map it, deselect it '
             "in the tap, or set unmapped_streams: skip",
         )
 

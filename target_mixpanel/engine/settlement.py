@@ -10,6 +10,7 @@ from typing import Final
 
 from target_mixpanel.delivery.batches import Batch
 from target_mixpanel.engine.checkpoints import CheckpointLedger
+from target_mixpanel.engine.cut_texts import warn_of_cut_texts
 from target_mixpanel.engine.segment import Segment
 from target_mixpanel.engine.summary import StreamCounts, Summary
 from target_mixpanel.model import Record, Rejection
@@ -53,8 +54,13 @@ class Settlement:
         if batch.rows:
             self._settle_rows(batch)
         else:
-            batch.tag.settle()  # a whole lookup table
+            self._settle_table(batch)
         self.release()
+
+    def _settle_table(self, batch: Batch) -> None:
+        batch.tag.settle()
+        counts = self._summary.stream(batch.tag.stream or "")
+        counts.on_batch(batch.tag.rows, self._clock() - batch.closed_at)
 
     def _settle_rows(self, batch: Batch) -> None:
         finished: list[Record] = []
@@ -75,6 +81,7 @@ class Settlement:
         seconds = self._clock() - batch.closed_at
         for counts, rows in _rows_by_stream(batch).items():
             counts.on_batch(rows, seconds)
+        warn_of_cut_texts(batch)
         for counts, deletions in _deletions(batch).items():
             counts.count_deleted(deletions)
         for span, records in Counter(map(_span_of, finished)).items():

@@ -14,7 +14,7 @@ from target_mixpanel.engine.summary import StreamCounts
 from target_mixpanel.errors import InputError, printable
 from target_mixpanel.model import Flaw, JsonObject, Mapped, Record, Rejection, Span
 from target_mixpanel.pipeline.json_numbers import decimal_number
-from target_mixpanel.pipeline.lenient_json import decode_leniently, identified
+from target_mixpanel.pipeline.lenient_json import decode_leniently, flaw_of, identified
 from target_mixpanel.pipeline.pipeline import Unloadable
 
 logger = logging.getLogger("target-mixpanel")
@@ -130,16 +130,15 @@ class Stream:
 
     def _flaw_of(self, columns: bytes) -> Flaw:
         """Return what keeps a JSON object from being strict JSON."""
-        flaws: list[str] = []
         try:
-            values = decode_leniently(columns, flaws)
+            values = decode_leniently(columns)
         except (ValueError, RecursionError):
             values = None
         if not isinstance(values, dict):
             raise InputError(
                 f"{printable(self.name)}: a record is no JSON object; {identified(columns)}",
             )
-        return Flaw("parse", flaws[0] if flaws else "lone_surrogate")
+        return flaw_of(values)
 
     def refuse(self, raw: bytes, flaw: Flaw) -> None:
         """Take a record that could not even be read."""

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from target_mixpanel.errors import RejectionRateError, printable
-from target_mixpanel.model import Flaw
+from target_mixpanel.model import NO_SINGLE_COLUMN, Flaw
 
 RATE_CHECKED_FROM_RECORDS: Final = 1_000
 """A share of fewer records says little."""
@@ -23,16 +23,18 @@ _REASONS_SHOWN: Final = 5
 _KINDS_TOLD_APART: Final = 100
 """Of rejections, in a stream: a server's words may differ each time, and memory must not grow."""
 
-_OTHER_COLUMNS: Final = "*"
-"""Stands for columns that are not told apart."""
-
 
 class RejectionKind(msgspec.Struct, frozen=True):
     """Why records were rejected, as far as they are told apart in a report."""
 
     stage: str
     reason: str
-    field: str | None
+    field: str
+
+
+def is_about_schema(reason: str) -> bool:
+    """Say whether a record was rejected because it is not what its schema says."""
+    return reason.startswith("schema_")
 
 
 class StreamCounts:
@@ -48,6 +50,10 @@ class StreamCounts:
         self.deleted = 0
         """Deletions of profiles that Mixpanel accepted, in records of which it refused nothing."""
         self.rejected: Counter[RejectionKind] = Counter()
+        self.cut_texts: dict[str, None] = {}
+        """Properties of which texts were seen that Mixpanel cuts, in the order they were."""
+        self.dead_letters: dict[str, None] = {}
+        """The files where rejected records were set aside, in the order that they were begun."""
         self.unused_columns_breached: Counter[str] = Counter()
         """Records that loaded though they break the schema in this column, which nothing uses."""
         self._large_integers: set[str] = set()
@@ -88,7 +94,7 @@ class StreamCounts:
         kind = RejectionKind(flaw.stage, flaw.reason, flaw.field)
         with self._lock:
             if kind not in self.rejected and len(self.rejected) >= _KINDS_TOLD_APART:
-                kind = RejectionKind(flaw.stage, "other", None)
+                kind = RejectionKind(flaw.stage, "other", NO_SINGLE_COLUMN)
             self.rejected[kind] += 1
             self.ended_at = self._clock()
             return self.rejected[kind] == 1
@@ -98,7 +104,7 @@ class StreamCounts:
         with self._lock:
             breached = self.unused_columns_breached
             if column not in breached and len(breached) >= _KINDS_TOLD_APART:
-                column = _OTHER_COLUMNS
+                column = NO_SINGLE_COLUMN
             breached[column] += 1
             return breached[column] == 1
 
@@ -109,6 +115,14 @@ class StreamCounts:
             return False
         noted.add(column)
         return True
+
+    def note_cut_text(self, name: str) -> bool:
+        """Note that Mixpanel cuts texts of the property *name*; say whether that is new."""
+        with self._lock:
+            if name in self.cut_texts or len(self.cut_texts) >= _KINDS_TOLD_APART:
+                return False
+            self.cut_texts[name] = None
+            return True
 
     def count_request(self, *, body_bytes: int, is_retry: bool) -> None:
         with self._lock:
@@ -142,8 +156,14 @@ class StreamCounts:
             raise RejectionRateError(
                 f"{printable(self.stream)}: {rejections:,} of {self.read:,} records were rejected, "
                 f"more than max_rejection_rate {max_rate:g} allows; "
-                f"most often: {self.top_reasons()}",
+                f"most often: {self.top_reasons()}{self._schema_hint()}",
             )
+
+    def _schema_hint(self) -> str:
+        with self._lock:
+            ((kind, _),) = self.rejected.most_common(1)
+        is_hint = is_about_schema(kind.reason)
+        return "; if the schema is what is wrong, set validate_records: false" if is_hint else ""
 
     def snapshot(self) -> "Snapshot":
         """Return the counts of one moment: a failed run's senders may go on."""
@@ -165,11 +185,7 @@ class StreamCounts:
         """Return why records were rejected, most often first."""
         with self._lock:
             most_common = self.rejected.most_common(_REASONS_SHOWN)
-        return ", ".join(
-            f"{printable(kind.reason)}{f' ({printable(kind.field)})' if kind.field else ''}"
-            f" x {records:,}"
-            for kind, records in most_common
-        )
+        return ", ".join(f"{_in_words(kind)} x {records:,}" for kind, records in most_common)
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -202,6 +218,12 @@ class Summary:
         self.retries = 0
         self.bytes_sent = 0
         self._lock = threading.Lock()
+        self.unmapped_streams: list[str] = []
+        """Streams that were skipped, since no mapping took them."""
+        self.unused_mappings: list[str] = []
+        """Mappings that no stream used, by their patterns."""
+        self.replay_command = "target-mixpanel --config config.json --input"
+        """Loads a file of dead letters again, which comes after it."""
         self.ignored_messages: Counter[str] = Counter()
         """Messages that mean nothing to this loader, by type."""
 
@@ -239,6 +261,11 @@ class Summary:
             self.requests += 1
             self.retries += is_retry
             self.bytes_sent += body_bytes
+
+
+def _in_words(kind: RejectionKind) -> str:
+    reason = printable(kind.reason)
+    return reason if kind.field == NO_SINGLE_COLUMN else f"{reason} ({printable(kind.field)})"
 
 
 def _ignore(rows: int, seconds: float) -> None:

@@ -25,26 +25,30 @@ canonical_json: Final = msgspec.json.Encoder(order="deterministic", decimal_form
 """Spell what `canonical` returned, as UTF-8 JSON."""
 
 
-def canonical(value: Any) -> Any:
-    """Return *value* such that `canonical_json` spells equal values, nested ones too, alike."""
+def canonical(value: Any, field: str) -> Any:
+    """
+    Return *value* such that `canonical_json` spells equal values, nested ones too, alike.
+
+    What is NaN or infinite is refused; *field* is what the refusal calls it.
+    """
     if isinstance(value, dict):
-        return {name: canonical(item) for name, item in value.items()}
+        return {name: canonical(item, field) for name, item in value.items()}
     if isinstance(value, list):
-        return [canonical(item) for item in value]
+        return [canonical(item, field) for item in value]
     if isinstance(value, (Decimal, float)):
-        number = _normal(value)
+        number = _normal(value, field)
         exponent = number.as_tuple().exponent
         is_whole = isinstance(exponent, int) and exponent >= 0
         return int(number) if is_whole and number.adjusted() < _MAX_WHOLE_DIGITS else number
     return value
 
 
-def plain_text(value: Any) -> str:
+def plain_text(value: Any, field: str) -> str:
     """Return the text that *value* is or, for what is no text, its one spelling as JSON."""
-    return value if isinstance(value, str) else canonical_json(canonical(value)).decode()
+    return value if isinstance(value, str) else canonical_json(canonical(value, field)).decode()
 
 
-def scalar_text(value: Any) -> str | None:
+def scalar_text(value: Any, field: str) -> str | None:
     """Return the plain text of a text, number, boolean or date; None for whatever else."""
     if type(value) is str:
         return value
@@ -53,7 +57,7 @@ def scalar_text(value: Any) -> str | None:
     if type(value) is int:
         return str(value)
     if type(value) is Decimal or type(value) is float:
-        return _number_text(value)
+        return _number_text(value, field)
     return value.isoformat() if isinstance(value, date) else None
 
 
@@ -68,7 +72,7 @@ def id_text(value: Any, field: str) -> str:
     elif type(value) is int:
         text = str(value)
     elif type(value) is Decimal or type(value) is float:
-        text = _number_text(value)
+        text = _number_text(value, field)
         if "E" in text:
             refuse("invalid_distinct_id", field, _TOO_LONG, stage="limit")
     elif value is None:
@@ -82,14 +86,14 @@ def id_text(value: Any, field: str) -> str:
     return text
 
 
-def _number_text(value: Decimal | float) -> str:
+def _number_text(value: Decimal | float, field: str) -> str:
     """Return a number's one plain spelling: 1.50 and 1.5 are the same."""
-    normal = _normal(value)
+    normal = _normal(value, field)
     return format(normal, "f") if abs(normal.adjusted()) < _MAX_PLAIN_DIGITS else str(normal)
 
 
-def _normal(value: Decimal | float) -> Decimal:
+def _normal(value: Decimal | float, field: str) -> Decimal:
     number = Decimal(repr(value)) if isinstance(value, float) else value
     if not number.is_finite():
-        refuse("not_a_number", detail="is NaN or infinite")
+        refuse("not_a_number", field, "is NaN or infinite")
     return _EXACT.normalize(number) if number else Decimal(0)

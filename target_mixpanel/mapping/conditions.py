@@ -147,9 +147,9 @@ def _moment(text: str) -> datetime | None:
 
 def _spelling(value: Any, field: str, key: str) -> str:
     try:
-        text = scalar_text(value)
-    except UnmappableError as error:
-        refuse(f"invalid_{key}", field, error.flaw.detail)
+        text = scalar_text(value, field)
+    except UnmappableError:
+        refuse(f"invalid_{key}", field, "is NaN or infinite")
     if text is None:
         refuse(f"invalid_{key}", field, f"is a list or an object; {key} takes neither")
     return text.strip().casefold()

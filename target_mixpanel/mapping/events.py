@@ -10,6 +10,7 @@ from target_mixpanel.limits import MAX_PROPERTIES, RESERVED_EVENT_PROPERTIES
 from target_mixpanel.mapping.conditions import Conditions, compile_conditions
 from target_mixpanel.mapping.identity import NO_LOCATION, Identify, identifier, ip_reader
 from target_mixpanel.mapping.identity_events import (
+    event_field,
     guard_identity,
     identity_converter,
     possible_events,
@@ -77,6 +78,8 @@ class EventPlan(msgspec.Struct, frozen=True):
     """What `map` wants of a record, in this order; the properties' columns come last."""
     event_name: str | None
     """None: `name_event` finds it in the record."""
+    event_field: str
+    """What a refusal calls where the name comes from."""
     name_event: Fetch
     fetch_time: Fetch
     time_name: str
@@ -122,14 +125,14 @@ class EventPlan(msgspec.Struct, frozen=True):
         """
         name = self.event_name or self.name_event(values)
         if type(name) is not str or not name or name.isspace():
-            refuse("missing_event", detail="is null, blank or no text")
+            refuse("missing_event", self.event_field, "is null, blank or no text")
         value = self.fetch_time(values)
         if value is None:
             refuse("missing_time", self.time_name, "is null or missing")
         time_ms = self.read_time(value, now_ms)
         insert_id = self.read_insert_id(values, name, time_ms)
         try:
-            refuse_outside_window(time_ms, now_ms)
+            refuse_outside_window(time_ms, now_ms, self.time_name)
             ids = self.identify(values)
             ip = () if self.read_ip is None else (self.read_ip(values),)
             for slot, convert, default in self.conversions:
@@ -173,10 +176,11 @@ def compile_events(spec: EventSpec, stream_schema: StreamSchema) -> EventPlan:
     plan = EventPlan(
         slots=slots.all,
         event_name=_constant_name(spec, stream_schema),
+        event_field=event_field(spec),
         name_event=name_event,
         fetch_time=fetch_time,
         time_name=source_name(spec.time, "time"),
-        read_time=time_reader(spec.time_unit, spec.timezone),
+        read_time=time_reader(spec.time_unit, spec.timezone, source_name(spec.time, "time")),
         id_names=id_names,
         identify=identify,
         read_insert_id=read_insert_id,
@@ -280,7 +284,7 @@ def _conversion(
 
     def converter_of(found: ResolvedColumn) -> Converter | None:
         if column.is_hashed:
-            return column_hasher(stream_schema, place)
+            return column_hasher(stream_schema, place, found.name)
         return convert_id or column_converter(found, stream_schema, spec.timezone)
 
     conversion = ColumnConversion(converter_of, convert_id)

@@ -57,10 +57,15 @@ def _simplified(
     user_field = source_name(user or nobody, "user_id")
     device_field = source_name(device or nobody, "device_id")
 
+    missing_field = device_field if user is None else user_field
+    missing = "is null or missing"
+    if user is not None and device is not None:
+        missing = "and the device's id are null or missing"
+
     def identify(values: Values) -> tuple[str | None, ...]:
         user_id, device_id = get_user(values), get_device(values)
         if user_id is None and device_id is None:
-            refuse("missing_distinct_id", user_field, "and the device's id are null or missing")
+            refuse("missing_distinct_id", missing_field, missing)
         user_text = "" if user_id is None else id_text(user_id, user_field)
         device_text = "" if device_id is None else id_text(device_id, device_field)
         if device_text.startswith(_DEVICE_PREFIX):

@@ -89,7 +89,7 @@ def possible_events(spec: EventSpec, stream_schema: StreamSchema) -> dict[str, t
 
 
 def _none(name_event: Fetch, spec: EventSpec) -> Fetch:
-    field = _event_field(spec)
+    field = event_field(spec)
 
     def name(values: Values) -> Any:
         event = name_event(values)
@@ -130,7 +130,8 @@ def _complete(
     return name_checked
 
 
-def _event_field(spec: EventSpec) -> str:
+def event_field(spec: EventSpec) -> str:
+    """Return what a refusal calls where an event's name comes from."""
     return "event" if isinstance(spec.event, StreamName) else source_name(spec.event, "event")
 
 

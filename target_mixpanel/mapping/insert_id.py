@@ -16,6 +16,7 @@ from target_mixpanel.mapping.paths import WHOLE_RECORD, ResolvedColumn, Slots, V
 from target_mixpanel.mapping.refusal import refuse
 from target_mixpanel.mapping.stream_schema import METADATA_PREFIX, StreamSchema
 from target_mixpanel.mapping.times import instant, parse_iso
+from target_mixpanel.model import NO_SINGLE_COLUMN
 from target_mixpanel.specs.spec import (
     Column,
     Constant,
@@ -84,7 +85,7 @@ class _Member(msgspec.Struct, frozen=True):
 def _member(source: Source, spec: EventSpec, stream_schema: StreamSchema, place: str) -> _Member:
     match source:
         case Constant(value=value):
-            return _Member(None, stand_in=canonical(value))
+            return _Member(None, stand_in=canonical(value, place))
         case Column(path=path, default=default):
             column = resolve(path, stream_schema.schema, place)
             is_time = string_format(column.schema, stream_schema.schema) == "date-time"
@@ -92,7 +93,7 @@ def _member(source: Source, spec: EventSpec, stream_schema: StreamSchema, place:
                 return _Member(column, is_time)
             if is_time and isinstance(default, str):
                 return _Member(column, is_time, _canonical_time(default, spec.timezone))
-            return _Member(column, is_time, canonical(default))
+            return _Member(column, is_time, canonical(default, place))
 
 
 def _resolve_key(spec: EventSpec, stream_schema: StreamSchema) -> list[_Member]:
@@ -191,10 +192,11 @@ def _hashed_whole(
 
     def read(values: Values, event: str, time_ms: int) -> str:
         if values[slot] is None:
-            refuse("null_key")  # the fast way has no record as a whole: the careful way has
+            # The fast way has no record as a whole: the careful way has.
+            refuse("null_key", NO_SINGLE_COLUMN, "is not at hand")
         # The loader's and the tap's bookkeeping differs between runs; the record does not.
         own = {
-            name: canonical(value)
+            name: canonical(value, name)
             for name, value in values[slot].items()
             if not name.startswith(METADATA_PREFIX)
         }
@@ -233,7 +235,7 @@ def _canonical_key(value: Any, name: str, timezone: tzinfo) -> Any:
         return {"us": instant(value, timezone) // _MICROSECOND}
     if isinstance(value, (dict, list)):
         refuse("invalid_key", name, "is an object or a list, so no $insert_id can be made of it")
-    return canonical(value)
+    return canonical(value, name)
 
 
 def _canonical_time(text: str, timezone: tzinfo) -> Any:

@@ -86,7 +86,7 @@ class LookupTablePlan(msgspec.Struct, frozen=True):
     def _key(self, value: Any) -> str:
         if value is None:
             refuse("missing_key", self.key_name, "is null or missing, and is the table's key")
-        text = scalar_text(value)
+        text = scalar_text(value, self.key_name)
         if text is None:
             refuse("invalid_key", self.key_name, "is a list or an object, and is the table's key")
         if not text or text.isspace():
@@ -148,7 +148,7 @@ def _column(
 
     def cell_of(found: ResolvedColumn) -> Cell:
         if column.is_hashed:
-            return column_hasher(stream_schema, place)
+            return column_hasher(stream_schema, place, found.name)
         form = string_format(found.schema, stream_schema.schema)
         return partial(_cell, field=found.name, timezone=spec.timezone, form=form)
 
@@ -172,7 +172,7 @@ def _cell(value: Any, field: str, timezone: tzinfo, form: str | None) -> str:
         return _time_cell(text, timezone) if isinstance(value, datetime) else _day_cell(text)
     if type(value) is list:
         return _list_cell(value, field)
-    scalar = scalar_text(value)
+    scalar = scalar_text(value, field)
     if scalar is None:
         refuse("invalid_value", field, "is an object, and a lookup table takes none")
     return scalar
@@ -180,7 +180,7 @@ def _cell(value: Any, field: str, timezone: tzinfo, form: str | None) -> str:
 
 def _list_cell(items: list[Any], field: str) -> str:
     """Return a list as JSON; a lookup table's lists are of texts, so numbers become such."""
-    texts = [scalar_text(item) for item in items]
+    texts = [scalar_text(item, field) for item in items]
     if None in texts:
         refuse("invalid_value", field, "is a list of more than texts, numbers and booleans")
     return _encode_list(texts).decode()

@@ -55,7 +55,7 @@ def operand_converter(
         StreamSchemaError: By the schema the column never holds such a value.
     """
     if column.is_hashed:
-        convert: Converter | None = column_hasher(stream_schema, place)
+        convert: Converter | None = column_hasher(stream_schema, place, found.name)
         kinds = frozenset({"string"})
     else:
         convert = column_converter(found, stream_schema, spec.timezone, _ANY_NUMBER_OF_ITEMS)

@@ -84,7 +84,7 @@ def _is_blank_by_default(source: Source) -> bool:
 def _group_text(value: object, field: str) -> str:
     if value is None:
         refuse("missing_group_id", field, "is null or missing, and the mapping has no default")
-    text = None if isinstance(value, bool) else scalar_text(value)
+    text = None if isinstance(value, bool) else scalar_text(value, field)
     if text is None:
         refuse("invalid_group_id", field, "is neither a text nor a number")
     if not text or text.isspace():

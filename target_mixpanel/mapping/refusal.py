@@ -14,12 +14,14 @@ class UnmappableError(Exception):
         self.insert_id = insert_id
 
 
-def refuse(
-    reason: str,
-    field: str | None = None,
-    detail: str | None = None,
-    *,
-    stage: Stage = "map",
-) -> NoReturn:
-    """End the mapping of this record; *detail* must not show record content."""
+def refuse(reason: str, field: str, detail: str, *, stage: Stage = "map") -> NoReturn:
+    """
+    End the mapping of this record.
+
+    Args:
+        reason: A short code.
+        field: The column at fault.
+        detail: What is wrong with it; must not show record content.
+        stage: Whose rule it breaks.
+    """
     raise UnmappableError(Flaw(stage, reason, field, detail))

@@ -29,7 +29,8 @@ def fetch(source: Source, stream_schema: StreamSchema, place: str, slots: Slots)
             return lambda _: value
         case Column() as column:
             get = _column_getter(column, stream_schema, place, slots)
-            hashed = column_hasher(stream_schema, place) if column.is_hashed else None
+            field = source_name(column, place)
+            hashed = column_hasher(stream_schema, place, field) if column.is_hashed else None
             if hashed is None and column.default is msgspec.UNSET:
                 return get
             return _with_default(get, column, hashed)
@@ -53,8 +54,8 @@ def fetch_id(
     """
     if not isinstance(source, Column) or not source.is_hashed:
         return fetch(source, stream_schema, place, slots)
-    hashed = column_hasher(stream_schema, place)
     field = source_name(source, place)
+    hashed = column_hasher(stream_schema, place, field)
 
     def hash_id(value: Any) -> str:
         text = as_text(value, field)
@@ -63,11 +64,11 @@ def fetch_id(
     return _with_default(_column_getter(source, stream_schema, place, slots), source, hash_id)
 
 
-def column_hasher(stream_schema: StreamSchema, place: str) -> Converter:
-    """Return the hash that stands for a column's values."""
+def column_hasher(stream_schema: StreamSchema, place: str, field: str) -> Converter:
+    """Return the hash that stands for the values of the column *field*."""
     if stream_schema.hash_key is None:
         raise SettingsError(f"hash_key: is needed by {place}, which is hashed")
-    return hasher(stream_schema.hash_key)
+    return hasher(stream_schema.hash_key, field)
 
 
 def source_name(source: Source, otherwise: str) -> str:

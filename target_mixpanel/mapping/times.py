@@ -42,9 +42,9 @@ _MIDNIGHT_24: Final = re.compile(r"(.+[T ])24(?::?00(?::?00(?:[.,]0+)?)?)?(Z|[+-
 _LEAP_SECOND: Final = re.compile(r"(.+[T ]\d\d:?\d\d:?)60([.,]\d+)?(Z|[+-]\d\d:?\d\d)?")
 
 
-def time_reader(unit: TimeUnit, timezone: tzinfo) -> TimeReader:
+def time_reader(unit: TimeUnit, timezone: tzinfo, field: str) -> TimeReader:
     """
-    Return the reader of one time column.
+    Return the reader of one time column, which refusals call *field*.
 
     It takes ISO 8601 text (`Z`, an offset, or none: then *timezone*; a date alone is its midnight;
     `24:00` and the leap second `:60` are the instant after), and numbers in *unit*, as JSON numbers
@@ -61,32 +61,32 @@ def time_reader(unit: TimeUnit, timezone: tzinfo) -> TimeReader:
                 try:
                     moment = fromisoformat(value)
                 except ValueError:
-                    return _read_iso(value, timezone)
+                    return _read_iso(value, timezone, field)
                 if moment.tzinfo is None:
                     moment = moment.replace(tzinfo=timezone)
                 return (moment - _EPOCH) // _MILLISECOND
             if value.isdecimal() and (len(value) != _COMPACT_DATE_DIGITS or unit != "auto"):
-                return _read_number(_decimal(value), unit, now_ms)
+                return _read_number(_decimal(value, field), unit, now_ms, field)
             if _NUMBER.fullmatch(value) and len(value) != _COMPACT_DATE_DIGITS:
-                return _read_number(_decimal(value), unit, now_ms)
-            return _read_iso(value, timezone)
+                return _read_number(_decimal(value, field), unit, now_ms, field)
+            return _read_iso(value, timezone, field)
         if type(value) is int or type(value) is Decimal:
-            return _read_number(value, unit, now_ms)
+            return _read_number(value, unit, now_ms, field)
         if type(value) is float:
-            return _read_number(Decimal(repr(value)), unit, now_ms)
+            return _read_number(Decimal(repr(value)), unit, now_ms, field)
         if isinstance(value, datetime):
             return _instant_ms(value, timezone)
-        return refuse("invalid_time", detail="is neither a text nor a number")
+        return refuse("invalid_time", field, "is neither a text nor a number")
 
     return read
 
 
-def refuse_outside_window(time_ms: int, now_ms: int) -> None:
+def refuse_outside_window(time_ms: int, now_ms: int, field: str) -> None:
     """Refuse a time that /import would refuse: before 1971 or more than an hour ahead."""
     if time_ms < EARLIEST_TIME_MS:
-        refuse("time_before_1971", stage="limit")
+        refuse("time_before_1971", field, "is before 1971", stage="limit")
     if time_ms > now_ms + FUTURE_TOLERANCE_MS:
-        refuse("time_in_future", detail="is more than an hour ahead", stage="limit")
+        refuse("time_in_future", field, "is more than an hour ahead", stage="limit")
 
 
 def instant(moment: datetime, timezone: tzinfo) -> timedelta:
@@ -148,28 +148,28 @@ def _parse_beyond_midnight(text: str) -> datetime | None:
         return None
 
 
-def _read_iso(text: str, timezone: tzinfo) -> int:
+def _read_iso(text: str, timezone: tzinfo, field: str) -> int:
     moment = parse_iso(text)
     if moment is None:
-        refuse("invalid_time", detail="is not ISO 8601")
+        refuse("invalid_time", field, "is not ISO 8601")
     return _instant_ms(moment, timezone)
 
 
-def _decimal(text: str) -> Decimal:
+def _decimal(text: str, field: str) -> Decimal:
     if len(text) > _LONGEST_NUMBER_CHARS:
-        refuse("invalid_time", detail="is too long a number")
+        refuse("invalid_time", field, "is too long a number")
     return Decimal(text)
 
 
-def _thousandfold(number: Decimal) -> int:
+def _thousandfold(number: Decimal, field: str) -> int:
     """Return *number* times 1,000, rounded down: an instant never moves into the next ms."""
     if not number.is_finite() or number.adjusted() > _LONGEST_EXPONENT:
-        refuse("invalid_time", detail="is too large a number")
+        refuse("invalid_time", field, "is too large a number")
     return int(_FLOOR.multiply(number, 1_000).to_integral_value(ROUND_FLOOR))
 
 
-def _read_number(value: int | Decimal, unit: TimeUnit, now_ms: int) -> int:
-    thousandfold = value * 1_000 if type(value) is int else _thousandfold(Decimal(value))
+def _read_number(value: int | Decimal, unit: TimeUnit, now_ms: int, field: str) -> int:
+    thousandfold = value * 1_000 if type(value) is int else _thousandfold(Decimal(value), field)
     if unit != "auto":
         return thousandfold // _UNITS_PER_SECOND[unit]
     latest_ms = now_ms + FUTURE_TOLERANCE_MS
@@ -178,5 +178,6 @@ def _read_number(value: int | Decimal, unit: TimeUnit, now_ms: int) -> int:
             return thousandfold // per_second
     return refuse(
         "invalid_time",
-        detail="is between 1971 and now in no unit; set time_unit if it is right",
+        field,
+        "is between 1971 and now in no unit; set time_unit if it is right",
     )

@@ -109,7 +109,7 @@ def any_converter(max_items: int = MAX_ARRAY_ITEMS) -> Converter:
     return lambda value: _any_value(value, reading, is_time=False, depth=0)
 
 
-def hasher(key: bytes) -> Converter:
+def hasher(key: bytes, field: str) -> Converter:
     """
     Return the function that replaces a value by its HMAC-SHA256, in 64 hex digits.
 
@@ -117,7 +117,7 @@ def hasher(key: bytes) -> Converter:
     """
 
     def hashed(value: Any) -> str:
-        text = value if type(value) is str else plain_text(value)
+        text = value if type(value) is str else plain_text(value, field)
         return hmac.digest(key, text.encode("utf-8", "surrogatepass"), sha256).hex()
 
     return hashed
@@ -156,7 +156,7 @@ class _Numbers:
             return str(value)
         number = value if type(value) is Decimal else Decimal(repr(value))
         if not number.is_finite():
-            refuse("not_a_number", detail="is NaN or infinite")
+            refuse("not_a_number", self._field, "is NaN or infinite")
         double = float(number)
         if math.isinf(double):
             self._on_large_integer(self._field)

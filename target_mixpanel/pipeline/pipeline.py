@@ -17,11 +17,22 @@ from target_mixpanel.mapping.profiles import ProfileUpdate
 from target_mixpanel.mapping.refusal import UnmappableError
 from target_mixpanel.mapping.stream_schema import StreamSchema
 from target_mixpanel.mapping.values import encode
-from target_mixpanel.model import Flaw, JsonObject, Mapped
+from target_mixpanel.model import NO_SINGLE_COLUMN, Flaw, JsonObject, Mapped
+from target_mixpanel.pipeline.culprits import (
+    column_with_half_a_character,
+    deepest_column,
+    largest_column,
+)
 from target_mixpanel.pipeline.fast_path import FALL_BACK, FastPath
 from target_mixpanel.pipeline.schema_reading import read_schema
 from target_mixpanel.pipeline.typed_records import UntypeableSchemaError
-from target_mixpanel.pipeline.validation import ColumnUse, RecordValidator, row_flaw, update_flaw
+from target_mixpanel.pipeline.validation import (
+    EVENT_TOO_LONG,
+    ColumnUse,
+    RecordValidator,
+    row_flaw,
+    update_flaw,
+)
 from target_mixpanel.specs.operations import DELETE
 from target_mixpanel.specs.spec import AllColumns, StreamSpec
 
@@ -69,6 +80,17 @@ class _Mapping(msgspec.Struct, frozen=True):
             UnmappableError: It cannot be told.
         """
         return self.takes is None or self.takes(self.split(record), now_ms)
+
+    def oversized(self, record: JsonObject, flaw: Flaw) -> str:
+        """Return the column at fault for a row that is too large."""
+        if flaw.reason == EVENT_TOO_LONG and isinstance(self.plan, EventPlan):
+            return self.plan.event_field
+        return largest_column(self.columns(record))
+
+    def columns(self, record: JsonObject) -> JsonObject:
+        """Return what of *record* is used here, by column."""
+        values = zip(self.plan.slots, self.split(record), strict=True)
+        return {slot.column.name: value for slot, value in values if slot.column.path}
 
 
 class StreamPipeline:
@@ -190,12 +212,17 @@ class StreamPipeline:
                 mapped = mapping.plan.map(mapping.split(record), now_ms)
                 row = self._row(mapping.destination, mapped, now_ms)
             except UnmappableError as error:
-                return Unloadable(error.flaw, error.insert_id or _insert_id(mapped))
+                flaw = error.flaw
+                if flaw.field == NO_SINGLE_COLUMN:
+                    flaw = msgspec.structs.replace(flaw, field=mapping.oversized(record, flaw))
+                return Unloadable(flaw, error.insert_id or _insert_id(mapped))
             except UnicodeEncodeError:
-                flaw = Flaw("map", "lone_surrogate", detail="holds half a character")
+                column = column_with_half_a_character({**mapping.columns(record), **record})
+                flaw = Flaw("map", "lone_surrogate", column, "holds half a character")
                 return Unloadable(flaw, _insert_id(mapped))
             except RecursionError:
-                flaw = Flaw("limit", "too_deep", detail="nests too deeply")
+                column = deepest_column(record)
+                flaw = Flaw("limit", "too_deep", column, "nests too deeply")
                 return Unloadable(flaw, _insert_id(mapped))
             if row is not None:
                 rows.append(row)

@@ -14,7 +14,8 @@ from jsonschema import validators
 from target_mixpanel.errors import StreamSchemaError, printable
 from target_mixpanel.limits import EVENT_MAX_BYTES, NAME_MAX_CHARS, PROFILE_UPDATE_MAX_BYTES
 from target_mixpanel.mapping.stream_schema import METADATA_PREFIX
-from target_mixpanel.model import Flaw, JsonObject
+from target_mixpanel.model import NO_SINGLE_COLUMN, Flaw, JsonObject
+from target_mixpanel.pipeline.culprits import deepest_column
 from target_mixpanel.pipeline.schema_reading import SchemaReading
 
 _FAST_DRAFTS: Final[dict[Any, Any]] = {
@@ -47,6 +48,7 @@ _UNUSED_TOLD_APART: Final = 20
 
 _STEPS_DIGITS: Final = 60
 """More than any database's numeric has: its largest value is whole in its smallest step."""
+EVENT_TOO_LONG: Final = "event_too_long"
 
 _TOO_DEEP: Final = "too deep"
 """Stands for the keyword where no validator goes down as far as the record does."""
@@ -187,10 +189,10 @@ class RecordValidator:
 
     def _flaw_of(self, breach: _Breach) -> Flaw:
         if breach.keyword == _TOO_DEEP:
-            return Flaw("limit", "too_deep", detail="nests too deeply")
+            return Flaw("limit", "too_deep", self._field(breach.path), "nests too deeply")
         return _schema_flaw(breach.keyword, breach.value, self._field(breach.path))
 
-    def _field(self, path: Sequence[object]) -> str | None:
+    def _field(self, path: Sequence[object]) -> str:
         """
         Name a place in a record.
 
@@ -201,7 +203,7 @@ class RecordValidator:
             for depth, step in enumerate(path)
             if isinstance(step, str)
         ]
-        return _dotted(known) or None
+        return _dotted(known) or NO_SINGLE_COLUMN
 
 
 class _Judge:
@@ -234,7 +236,7 @@ class _Judge:
         try:
             refusal = next(iter(self._fast.iter_errors(record)))
         except ValueError:
-            return _Breach(_TOO_DEEP)
+            return _Breach(_TOO_DEEP, path=(deepest_column(record),))
         unexpected = getattr(refusal.kind, "unexpected", None) if not refusal.instance_path else ()
         path = (*refusal.instance_path, *(unexpected or ())[:1])
         return _Breach(str(list(refusal.schema_path)[-1]), None, path)
@@ -256,18 +258,25 @@ class _Judge:
 
 
 def row_flaw(event: str, body: bytes) -> Flaw | None:
-    """Return why /import would refuse the encoded event *body*, as far as its size tells."""
+    """
+    Return why /import would refuse the encoded event *body*, as far as its size tells.
+
+    Which column is at fault, the record tells.
+    """
     if len(body) <= EVENT_MAX_BYTES and len(event) <= NAME_MAX_CHARS:
         return None
     if len(body) > EVENT_MAX_BYTES:
-        return Flaw("limit", "too_large", detail="is an event of 1 MB or more")
-    return Flaw("limit", "event_too_long", "event", f"has more than {NAME_MAX_CHARS} characters")
+        return Flaw("limit", "too_large", NO_SINGLE_COLUMN, "makes an event of 1 MB or more")
+    detail = f"has more than {NAME_MAX_CHARS} characters"
+    return Flaw("limit", EVENT_TOO_LONG, NO_SINGLE_COLUMN, detail)
 
 
 def update_flaw(body: bytes) -> Flaw | None:
     """Return why /engage or /groups would refuse the encoded update *body*, the token not in it."""
     if len(body) > PROFILE_UPDATE_MAX_BYTES:
-        return Flaw("limit", "too_large", detail="is a profile update of 1 MB or more")
+        return Flaw(
+            "limit", "too_large", NO_SINGLE_COLUMN, "makes a profile update of 1 MB or more"
+        )
     return None
 
 
@@ -363,7 +372,7 @@ def _missing(error: jsonschema.ValidationError) -> list[str]:
     return [name for name in required if name not in columns][:1]
 
 
-def _schema_flaw(keyword: str, value: object, field: str | None) -> Flaw:
+def _schema_flaw(keyword: str, value: object, field: str) -> Flaw:
     if keyword == "required":
         return Flaw(
             "validate",

@@ -173,7 +173,6 @@ class FlatSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
             "Rejection rate",
             "Share of a stream's records that may be rejected, looked at from its 1,000th record "
             "on and, if at least 10 were rejected, at the end. 1.0 switches it off.",
-            kind="decimal",
         ),
     ] = 0.1
     hash_key: Annotated[

@@ -20,8 +20,6 @@ class About(msgspec.Struct, frozen=True):
     is_required: bool = False
     is_the_sdks: bool = False
     """The SDK publishes it, in its own words; these stand in meltano.yml."""
-    kind: str | None = None
-    """Meltano's kind, where it does not follow from the type."""
     options: Mapping[str, str] | None = None
     """Values that Meltano offers, and their labels, where it is not all of them by their names."""
 

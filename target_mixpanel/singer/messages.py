@@ -5,9 +5,9 @@ from typing import Any, Final
 import msgspec
 
 from target_mixpanel.errors import InputError, printable
-from target_mixpanel.model import Flaw, JsonObject
+from target_mixpanel.model import NO_SINGLE_COLUMN, Flaw, JsonObject
 from target_mixpanel.pipeline.json_numbers import decimal_number
-from target_mixpanel.pipeline.lenient_json import decode_leniently, identified
+from target_mixpanel.pipeline.lenient_json import decode_leniently, flaw_of, identified
 
 LINE_MAX_BYTES: Final = 16 * 1024 * 1024
 """A longer line is no record of anything. Decoded, a line may take thirty times its size, so
@@ -73,23 +73,25 @@ def reread(line: bytes, place: str, *, is_first: bool) -> Message | None:
             return reread(line, place, is_first=False)
     if not line.strip():
         return None
-    flaws: list[str] = []
     try:
-        message = decode_leniently(line, flaws)
+        message = decode_leniently(line)
     except (ValueError, RecursionError) as error:
         raise _not_json(line, place, error) from None
     if not isinstance(message, dict):
         raise _not_json(line, place, None)
-    return _with_flaw(message, line, place, flaws)
+    return _with_flaw(message, line, place)
 
 
-def _with_flaw(message: JsonObject, line: bytes, place: str, flaws: list[str]) -> Message:
+def _with_flaw(message: JsonObject, line: bytes, place: str) -> Message:
     kind, stream = message.get("type"), message.get("stream")
     if not isinstance(kind, str):
         raise InputError(f'{place}: has no "type"; {identified(line)}')
-    if kind == "RECORD" and isinstance(stream, str) and isinstance(message.get("record"), dict):
-        reason = flaws[0] if flaws else "lone_surrogate"
-        return Message(type=kind, stream=stream, record={}, flaw=Flaw("parse", reason))
+    columns = message.get("record")
+    if kind == "RECORD" and isinstance(stream, str) and isinstance(columns, dict):
+        flaw = flaw_of(columns)
+        if flaw.field == NO_SINGLE_COLUMN:
+            flaw = flaw_of(message)
+        return Message(type=kind, stream=stream, record={}, flaw=flaw)
     raise InputError(
         f"{place}: is a {printable(kind, max_chars=40)} message of the wrong shape; "
         f"{identified(line)}",

@@ -14,7 +14,7 @@ from singer_sdk.exceptions import MissingKeyPropertiesError, RecordsWithoutSchem
 
 from target_mixpanel.engine.ending import also
 from target_mixpanel.engine.engine import Engine
-from target_mixpanel.errors import StateOutputError, TargetMixpanelError
+from target_mixpanel.errors import RefusedTrialError, StateOutputError, TargetMixpanelError
 from target_mixpanel.redaction import Redactor
 from target_mixpanel.stop import Stop
 
@@ -22,6 +22,9 @@ logger = logging.getLogger("target-mixpanel")
 
 _SIGNAL_EXIT: Final = 128
 """A process that a signal ended exits with this plus the signal's number."""
+
+_TRIAL_EXIT: Final = 77
+"""EX_NOPERM: what was tried were the credentials."""
 
 _EXPECTED: Final = (
     TargetMixpanelError,
@@ -45,13 +48,15 @@ def own_process(engine: Engine) -> None:
 def run(engine: Engine, load: Callable[[], None]) -> int:
     """Let *load* load the whole input with *engine*, report how it went, return the exit code."""
     problem: str | None = None
+    code = 0
     try:
         load()
     except Exception as error:  # noqa: BLE001 (the top: a traceback could show a record)
+        code = _TRIAL_EXIT if isinstance(error, RefusedTrialError) else 1
         problem = also(_said(error), engine.salvage(error))
     engine.ending.report(None if problem is None else engine.secrets.hide(problem))
-    if problem is not None:
-        return 1
+    if code:
+        return code
     number = engine.stop.signal_number
     return 0 if number is None else _SIGNAL_EXIT + number
 

@@ -1,14 +1,18 @@
 """Which path does a record take to the engine: straight, or through the SDK's stream maps?"""
 
 import copy
-from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Protocol
 
+import msgspec
+from singer_sdk.helpers._flattening import FlatteningOptions
 from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform, StreamMap
 
 from target_mixpanel.engine.engine import Engine
 from target_mixpanel.engine.summary import StreamCounts
 from target_mixpanel.model import Flaw, JsonObject
+from target_mixpanel.singer.expressions import ExpressionError, Expressions
+from target_mixpanel.singer.flattening import Flattening
 from target_mixpanel.singer.messages import Message
 from target_mixpanel.singer.sinks import MixpanelSink
 
@@ -26,26 +30,74 @@ class RecordPath(Protocol):
         """Take a RECORD message that could not be read."""
 
 
+class Way(msgspec.Struct, frozen=True):
+    """What one stream map, and flattening after it, make of a stream."""
+
+    stream_map: StreamMap
+    expressions: Expressions
+    flattening: Flattening | None
+
+    def record(self, record: JsonObject) -> JsonObject | None:
+        """
+        Return what becomes of *record*, None if it is filtered.
+
+        Raises:
+            ExpressionError: An expression fails.
+        """
+        made = self.expressions.record(record)
+        return made if made is None or self.flattening is None else self.flattening.record(made)
+
+
+def way_of(
+    stream_map: StreamMap,
+    definition: Mapping[str, Any],
+    schema: JsonObject,
+    options: FlatteningOptions,
+    stream: str,
+) -> Way:
+    """
+    Return what becomes of *stream*, and give the stream map the schema of what it makes.
+
+    Args:
+        stream_map: The SDK's.
+        definition: As the operator wrote it.
+        schema: The stream's, before both.
+        options: How to flatten.
+        stream: Its name.
+
+    Raises:
+        StreamSchemaError: Flattening would give two columns one name.
+    """
+    expressions = Expressions(stream_map, definition, schema)
+    flattening = None
+    schema = expressions.typed(stream_map.transformed_schema)
+    if options.enabled and options.max_level > 0:
+        flattening = Flattening(options, schema, stream)
+        schema = flattening.schema
+    stream_map.transformed_schema = expressions.untyped(schema, options.separator)
+    return Way(stream_map, expressions, flattening)
+
+
 def find_path(
-    stream_maps: Sequence[StreamMap],
+    ways: Sequence[Way],
     sink_for: Callable[[StreamMap], MixpanelSink],
     engine: Engine,
 ) -> RecordPath:
     """Return the straight path where no stream map, flattening or metadata asks for another."""
     is_unchanged = (
-        len(stream_maps) == 1
-        and type(stream_maps[0]) is SameRecordTransform
-        and not stream_maps[0].flattening_enabled
+        len(ways) == 1
+        and type(ways[0].stream_map) is SameRecordTransform
+        and ways[0].flattening is None
         and not engine.settings.add_record_metadata
     )
     if is_unchanged:
-        return DirectPath(sink_for(stream_maps[0]))
+        return DirectPath(sink_for(ways[0].stream_map))
     return MappedPath(
         [
-            engine.summary.stream(stream_map.stream_alias)
-            if isinstance(stream_map, RemoveRecordTransform)
-            else (stream_map, sink_for(stream_map))
-            for stream_map in stream_maps
+            engine.summary.stream(way.stream_map.stream_alias)
+            if isinstance(way.stream_map, RemoveRecordTransform)
+            else (way, sink_for(way.stream_map))
+            for way in ways
         ],
     )
 
@@ -68,7 +120,7 @@ class DirectPath:
 class MappedPath:
     """The record through the SDK's stream maps: slower, and to a sink for each alias."""
 
-    def __init__(self, routes: Sequence[tuple[StreamMap, MixpanelSink] | StreamCounts]) -> None:
+    def __init__(self, routes: Sequence[tuple[Way, MixpanelSink] | StreamCounts]) -> None:
         self._routes = [route for route in routes if not isinstance(route, StreamCounts)]
         self._removed = [route for route in routes if isinstance(route, StreamCounts)]
 
@@ -79,11 +131,11 @@ class MappedPath:
         for counts in self._removed:
             counts.read += 1
             counts.filtered += 1
-        for stream_map, sink in self._routes:
+        for way, sink in self._routes:
             try:
-                values = stream_map.transform(copy.copy(record))
-            except Exception:  # noqa: BLE001 (an operator's expression met a value it cannot take)
-                sink.stream.refuse(message.line, Flaw("map", "stream_map_failed"))
+                values = way.record(copy.copy(record))
+            except ExpressionError as error:
+                sink.stream.refuse(message.line, error.flaw)
                 continue
             if values is None:
                 sink.stream.filter()

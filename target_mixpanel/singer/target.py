@@ -1,7 +1,9 @@
 """How does the SDK drive the engine? Its seams: settings, messages, the command line."""
 
+import logging
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import IO, Any, ClassVar, Final
 
 import click
@@ -12,6 +14,7 @@ from singer_sdk.exceptions import (
     RecordsWithoutSchemaException,
     StreamMapConfigError,
 )
+from singer_sdk.helpers._flattening import FlatteningOptions
 from singer_sdk.helpers.capabilities import (
     CapabilitiesEnum,
     PluginCapabilities,
@@ -22,8 +25,10 @@ from singer_sdk.plugin_base import _ConfigInput
 
 from target_mixpanel.engine.engine import Engine
 from target_mixpanel.errors import (
+    CredentialsError,
     InputError,
     MissingKeyError,
+    RefusedTrialError,
     SettingsError,
     StreamSchemaError,
     TargetMixpanelError,
@@ -34,19 +39,32 @@ from target_mixpanel.pipeline.schema_reading import read_schema
 from target_mixpanel.settings.fields import FlatSettings
 from target_mixpanel.settings.parse import Settings, parse_settings
 from target_mixpanel.settings.sources import config_file, environment
+from target_mixpanel.singer.expressions import definitions_of
 from target_mixpanel.singer.messages import Message
 from target_mixpanel.singer.process import leave, own_process, run, write_state
 from target_mixpanel.singer.progress import NoProgress, Progress, progress_line
 from target_mixpanel.singer.published_settings import PUBLISHED_SETTINGS
 from target_mixpanel.singer.reader import SingerBytesReader
+from target_mixpanel.singer.replays import replay_command
 from target_mixpanel.singer.sinks import MixpanelSink
-from target_mixpanel.singer.stream_maps import RecordPath, find_path
+from target_mixpanel.singer.stream_maps import RecordPath, find_path, way_of
+from target_mixpanel.singer.trial import TRIAL_STREAM, TrialPath
 
 _STREAM_MAP_ERRORS: Final = (MapExpressionError, NotImplementedError, StreamMapConfigError)
 """What the SDK raises for stream maps that it does not understand."""
 
+_IDLE_LINES: Final = frozenset(
+    {"Parsing env var for settings config...", "Skipping parse of env var settings..."}
+)
+
 _NO_STATE: Final = frozenset({b"null", b"{}"})
 """Values of STATE that mark no place to go on from."""
+
+
+@dataclass
+class _GivenConfig(_ConfigInput):
+    sources: tuple[str, ...] = ()
+    """What `--config` was given, in order."""
 
 
 class TargetMixpanel(Target):
@@ -81,6 +99,7 @@ class TargetMixpanel(Target):
         Raises:
             SettingsError: The settings are not fit to run with.
         """
+        self.logger.addFilter(_is_worth_a_line)
         given = dict(config) if isinstance(config, Mapping) else config
         if parse_env_config:
             given = {**(given or {}), **environment(self._env_var_prefix)}
@@ -126,6 +145,12 @@ class TargetMixpanel(Target):
                 self._config[name] = getattr(self.settings, name)
         return []
 
+    def setup_mapper(self) -> None:
+        """Leave flattening to us: the SDK's makes texts of lists."""
+        super().setup_mapper()
+        self._flattening = self.mapper.flattening_options
+        self.mapper.flattening_options = FlatteningOptions(enabled=False)
+
     # Parts
 
     @property
@@ -158,6 +183,9 @@ class TargetMixpanel(Target):
             raise InputError(f'{self._reader.place()}: SCHEMA without "stream" or "schema"')
         if self._schema_lines.get(stream) == message.line:
             return
+        if stream == TRIAL_STREAM:
+            self._try_access(message)
+            return
         key_properties = message.key_properties or []
         if not _is_list_of_names(key_properties):
             raise InputError(
@@ -183,13 +211,31 @@ class TargetMixpanel(Target):
             raise StreamSchemaError(
                 f"SCHEMA of {printable(stream)}: {printable(str(error))}",
             ) from None
-        stream_maps = self.mapper.stream_maps[stream]
-        self._paths[stream] = find_path(stream_maps, self._sink_for, self.engine)
+        definitions = definitions_of(stream, self.settings.stream_maps or {})
+        ways = [
+            way_of(stream_map, definition, schema, self._flattening, stream)
+            for stream_map, definition in zip(
+                self.mapper.stream_maps[stream], definitions, strict=True
+            )
+        ]
+        self._paths[stream] = find_path(ways, self._sink_for, self.engine)
         self._reader.fast_lines.clear()  # some may lead a stream's old path
         for sink in self._sinks_to_clear:
             sink.clean_up()
         self._sinks_to_clear = []  # the SDK would keep them to the end
         self._schema_lines[stream] = message.line
+
+    def _try_access(self, message: Message) -> None:
+        """Do what somebody wants who tests the loader: see whether Mixpanel knows it."""
+        try:
+            self.engine.check_access()
+        except CredentialsError as error:
+            raise RefusedTrialError(str(error)) from None
+        self._paths[TRIAL_STREAM] = TrialPath(self.engine.summary.stream(TRIAL_STREAM))
+        self._schema_lines[TRIAL_STREAM] = message.line
+        self.logger.info(
+            "%s: Mixpanel takes the credentials; nothing of this stream is loaded", TRIAL_STREAM
+        )
 
     def _as_the_sdk_takes_it(self, schema: JsonObject, stream: str) -> JsonObject:
         """Return what *schema* means: the SDK's stream maps and flattening need each column's."""
@@ -259,6 +305,7 @@ class TargetMixpanel(Target):
 
     def process_endofpipe(self) -> None:
         """Send the rest, wait until all is settled, and close the parts."""
+        self.engine.warn_of_unused_mappings()
         self.engine.finish()
         for sink in self._sinks_active.values():
             sink.clean_up()
@@ -294,6 +341,8 @@ class TargetMixpanel(Target):
         given = config or _ConfigInput()
         try:
             target = cls(config=given.config, parse_env_config=given.parse_env)
+            if isinstance(given, _GivenConfig):
+                target._engine.summary.replay_command = replay_command(given.sources)
             own_process(target._engine)
             code = target.run(file_input)
         except TargetMixpanelError as error:
@@ -317,7 +366,7 @@ class TargetMixpanel(Target):
         except SettingsError as error:
             cls.logger.error(str(error))  # noqa: TRY400 (one line, no traceback)
             ctx.exit(1)
-        return _ConfigInput(config=merged, parse_env="ENV" in value)
+        return _GivenConfig(config=merged, parse_env="ENV" in value, sources=value)
 
     @classmethod
     def get_singer_command(cls) -> click.Command:
@@ -326,6 +375,11 @@ class TargetMixpanel(Target):
             if param.name == "file_input":
                 param.type = click.File("rb")
         return command
+
+
+def _is_worth_a_line(line: logging.LogRecord) -> bool:
+    """Say whether a line of the SDK's says something: it does not see how we read settings."""
+    return line.msg not in _IDLE_LINES
 
 
 def _names(said: object) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Which mappings does a stream get?"""
 
+import difflib
 import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
@@ -20,10 +21,22 @@ def specs_for(
     An exact name wins over a pattern; of patterns, the one with the longest text before its first
     wildcard; of equals, the first.
     """
-    exact = dict(mappings).get(stream)
-    if exact is not None:
-        return exact
-    matching = [(pattern, specs) for pattern, specs in mappings if fnmatchcase(stream, pattern)]
-    if not matching:
-        return ()
-    return max(matching, key=lambda entry: len(_WILDCARD.split(entry[0], maxsplit=1)[0]))[1]
+    pattern = pattern_for(stream, mappings)
+    return () if pattern is None else dict(mappings)[pattern]
+
+
+def pattern_for(stream: str, mappings: Sequence[tuple[str, tuple[StreamSpec, ...]]]) -> str | None:
+    """Return the pattern under which *stream*'s mappings stand, None where none matches."""
+    matching = [pattern for pattern, _ in mappings if fnmatchcase(stream, pattern)]
+    if stream in dict(mappings):
+        return stream
+    return max(
+        matching, key=lambda pattern: len(_WILDCARD.split(pattern, maxsplit=1)[0]), default=None
+    )
+
+
+def close_names(name: str, names: Sequence[str]) -> list[str]:
+    """Return those of *names* that *name* may mean, the closest first, however they are cased."""
+    by_folded = {each.casefold(): each for each in reversed(names)}
+    close = difflib.get_close_matches(name.casefold(), list(by_folded), n=3)
+    return [by_folded[folded] for folded in close]

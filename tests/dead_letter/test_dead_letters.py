@@ -87,7 +87,7 @@ class TestContent:
 
     def test_fault_74_a_replayed_record_holds_its_newest_rejection_only(self, letters):
         _, once = lines(letters.write("orders", SCHEMA, [rejection()]))
-        path = letters.write("orders", SCHEMA, [rejection(once, Flaw("refused", "bad"))])
+        path = letters.write("orders", SCHEMA, [rejection(once, Flaw("refused", "bad", "*"))])
         again = lines(path)[-1]
 
         assert again.count(b'"rejection"') == 1

@@ -118,14 +118,16 @@ class TestFaults54To58ARecordThatJsonCannotHold:
         assert (done.code, done.states) == (0, [state(7)["value"]])
         assert len(sandbox.report()) == 1
         assert column.encode() in written
-        assert f'"reason":"{reason}"'.encode() in written
+        assert f'"reason":"{reason}","field":{column.partition(":")[0]}'.encode() in written
 
     @pytest.mark.parametrize(("column", "reason"), BAD)
     def test_fatal_without_a_place(self, command: Command, column: str, reason: str):
         done = command.run(ORDERS_SCHEMA, (RECORD % column).encode(), state(7))
 
         assert (done.code, done.states) == (1, [])
-        assert f"orders: a record was rejected: (parse: {reason})" in done.errors[0]
+        name = column.partition(":")[0]
+        assert f"orders: a record was rejected: {name} " in done.errors[0]
+        assert f" (parse: {reason})" in done.errors[0]
 
     def test_56_a_whole_character_in_two_halves_is_fine(self, command: Command, sandbox: Sandbox):
         done = command.run(ORDERS_SCHEMA, (RECORD % r'"note":"\ud83d\ude00"').encode())

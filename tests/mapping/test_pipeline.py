@@ -74,6 +74,8 @@ def test_every_row_is_one_that_mixpanel_takes(
 
     event(outcome.flaw.reason if isinstance(outcome, Unloadable) else "sent")
     if isinstance(outcome, Unloadable):
+        assert outcome.flaw.field in {*columns, *values, *own}
+        assert outcome.flaw.detail
         return
     (row,) = outcome
     for mode in ("simplified", "original"):

@@ -28,7 +28,7 @@ PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 def ms_of(value, unit="auto", zone=UTC):
-    return time_reader(unit, zone)(value, NOW_MS)
+    return time_reader(unit, zone, "at")(value, NOW_MS)
 
 
 def ms(*parts, zone=UTC):
@@ -198,7 +198,7 @@ def test_a_number_that_fits_no_unit_is_refused(value, unit):
 def test_times_that_import_would_refuse_are_refused_here(time_ms, expected):
     """Fault 62."""
     try:
-        refuse_outside_window(time_ms, NOW_MS)
+        refuse_outside_window(time_ms, NOW_MS, "at")
     except UnmappableError as refusal:
         assert (expected, "limit") == (refusal.flaw.reason, refusal.flaw.stage)  # noqa: PT017
     else:

@@ -334,7 +334,7 @@ def test_a_hash_is_hmac_sha256_in_hexadecimal():
     """Pinned: a change would split every user in two."""
     golden = "4ce532b85823764d34c6289edc922d770a7d605d492a7e60f4a5ea36d3fede36"
 
-    assert golden == hasher(b"key")("me@example.com")
+    assert golden == hasher(b"key", "email")("me@example.com")
 
 
 @pytest.mark.parametrize(
@@ -351,8 +351,8 @@ def test_a_hash_is_hmac_sha256_in_hexadecimal():
     ],
 )
 def test_a_value_hashes_as_its_plain_text(value, text):
-    assert hasher(b"key")(text) == hasher(b"key")(value)
+    assert hasher(b"key", "email")(text) == hasher(b"key", "email")(value)
 
 
 def test_another_key_is_another_hash():
-    assert hasher(b"one")("a") != hasher(b"two")("a")
+    assert hasher(b"one", "email")("a") != hasher(b"two", "email")("a")

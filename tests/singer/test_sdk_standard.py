@@ -71,10 +71,10 @@ TestStandard = get_target_test_class(
 
 
 def test_all_standard_tests_are_there():
-    """A release of the SDK that drops or renames tests is noticed."""
+    """A release of the SDK that drops tests is noticed; newer ones have more."""
     tests = [name for name in dir(TestStandard) if name.startswith("test_target_")]
 
-    assert len(tests) == 16 + len(UNLISTED.tests)
+    assert len(tests) >= 16 + len(UNLISTED.tests)
 
 
 class MultipleStateMessages(TargetMultipleStateMessages):

@@ -21,6 +21,8 @@ STREAMS: dict[str, Any] = {
     "TestCamelcase": {**USERS, "distinct_id": "Id"},
     "ForecastingTypeToCategory": {**USERS, "distinct_id": "Id"},
     "test:SpecialChars!in?attributes": {**USERS, "distinct_id": "_id", "properties": ["d"]},
+    # Its records have no id.
+    "string_formats": {**USERS, "distinct_id": "email"},
     # "*" takes no objects.
     "test_strings_in_objects": {**USERS, "properties": ["info"]},
     # These say of nobody whose they are: only an id that is the same for all of them will do.

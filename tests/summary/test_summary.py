@@ -71,7 +71,7 @@ def test_a_report_is_of_one_moment():
     def settle():
         number = 0
         while not is_over.is_set():
-            counts.count_rejected(Flaw("refused", f"reason {number % 90}"))
+            counts.count_rejected(Flaw("refused", f"reason {number % 90}", "*"))
             counts.count_accepted(1)
             number += 1
 
@@ -130,7 +130,7 @@ class TestRejectionRate:
         counts = counted(1_000, 0)
         for number in range(7):
             for _ in range(50 - number):
-                counts.count_rejected(Flaw("refused", f"reason-{number}"))
+                counts.count_rejected(Flaw("refused", f"reason-{number}", "*"))
         with pytest.raises(RejectionRateError, match=r"reason-0 x 50, .*reason-4 x 46$"):
             counts.check_rate(0.1)
 
@@ -154,6 +154,9 @@ def test_the_report_as_json(summary, clock):
     counts.count_request(body_bytes=100, is_retry=False)
     counts.count_request(body_bytes=100, is_retry=True)
     summary.ignored_messages["ACTIVATE_VERSION"] += 1
+    summary.unmapped_streams.append("carts")
+    summary.unused_mappings.append("crats")
+    counts.dead_letters["/r/it is.singer"] = None
     clock.now += 1.0
     report = run_report(summary, "failed", "why")
 
@@ -165,6 +168,15 @@ def test_the_report_as_json(summary, clock):
         "retries": 0,
         "bytes": 0,
         "ignored_messages": {"ACTIVATE_VERSION": 1},
+        "unmapped_streams": ["carts"],
+        "unused_mappings": ["crats"],
+        "dead_letters": [
+            {
+                "stream": "orders",
+                "path": "/r/it is.singer",
+                "load_again": "target-mixpanel --config config.json --input '/r/it is.singer'",
+            }
+        ],
         "streams": {
             "orders": {
                 "read": 10,
@@ -179,6 +191,7 @@ def test_the_report_as_json(summary, clock):
                     }
                 ],
                 "unused_columns_breached": {},
+                "cut_texts": [],
                 "filtered": 1,
                 "deleted": 0,
                 "pending": 2,
@@ -186,7 +199,7 @@ def test_the_report_as_json(summary, clock):
                 "retries": 1,
                 "bytes": 200,
                 "seconds": 2.0,
-                "events_per_second": 3,
+                "events_per_second": None,
             }
         },
     }
@@ -200,7 +213,7 @@ def test_the_block_has_a_line_for_each_stream_and_one_for_its_rejections(summary
     users.count_deleted(1_000)
     users.count_rejected(FLAW)
     clock.now += 1.5
-    idle = "requests 0, retries 0, bytes 0, seconds 0.0, events/s 0"
+    idle = "requests 0, retries 0, bytes 0, seconds 0.0"
 
     assert summary_block(summary, "failed").splitlines() == [
         "summary: failed after 1.5 s",
@@ -208,6 +221,23 @@ def test_the_block_has_a_line_for_each_stream_and_one_for_its_rejections(summary
         f"  users: read 2, accepted 0, rejected 1, filtered 0, deleted 1,000, PENDING 1, {idle}",
         "    rejected: missing_time (created_at) x 1",
     ]
+
+
+@pytest.mark.parametrize(
+    ("records", "seconds", "shown"),
+    [
+        pytest.param(16, 60.0, None, id="few-records"),
+        pytest.param(10_000, 0.9, None, id="one-request"),
+        pytest.param(10_000, 2.0, 5_000, id="a-rate"),
+    ],
+)
+def test_a_rate_is_shown_where_it_says_something(summary, clock, records, seconds, shown):
+    counts = summary.stream("orders")
+    clock.now += seconds
+    counts.count_accepted(records)
+
+    assert stream_report(counts)["events_per_second"] == shown
+    assert ("events/s 5,000" in summary_block(summary, "complete")) is (shown is not None)
 
 
 @pytest.mark.parametrize("hostile", ["\n", "\r", "\x1b[31m", "\u2028", "\u2029", "\x85", "\0"])
@@ -229,7 +259,7 @@ def test_the_first_of_a_kind_is_new():
 
 def test_a_servers_many_words_take_little_room():
     counts = counted(10_000, 0)
-    news = [counts.count_rejected(Flaw("refused", f"row {n} is bad")) for n in range(10_000)]
+    news = [counts.count_rejected(Flaw("refused", f"row {n} is bad", "*")) for n in range(10_000)]
 
     assert len(counts.rejected) == sum(news) == 101
     assert counts.rejections == 10_000

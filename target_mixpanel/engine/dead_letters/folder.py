@@ -18,7 +18,14 @@ from target_mixpanel.model import Rejection
 
 _UNSAFE_IN_A_FILE_NAME: Final = re.compile(r"[^A-Za-z0-9._-]")
 _STREAM_NAME_MAX_CHARS: Final = 100
-_FLAGS: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+_FLAGS: Final = (
+    os.O_WRONLY
+    | os.O_APPEND
+    | os.O_CREAT
+    | getattr(os, "O_NOFOLLOW", 0)  # not known on Windows
+    | getattr(os, "O_CLOEXEC", 0)  # as above
+    | getattr(os, "O_BINARY", 0)  # known there alone
+)
 
 
 class _File(msgspec.Struct):
@@ -95,11 +102,8 @@ class DeadLetters:
         file = self._files.get(stream)
         if file is None:
             file = self._files[stream] = _File(os.open(path, _FLAGS, 0o600), b"")
-            folder = os.open(self._folder, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                os.fsync(folder)  # or a crash could lose the file's name
-            finally:
-                os.close(folder)
+            if os.name != "nt":  # there a folder cannot be opened
+                _sync_folder(self._folder)
         return file
 
     def __enter__(self) -> Self:
@@ -120,6 +124,15 @@ def _make_folder(folder: Path) -> None:
         raise OSError(errno.ELOOP, "is a symbolic link")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def _sync_folder(folder: Path) -> None:
+    """See to it that a crash cannot lose a new file's name."""
+    descriptor = os.open(folder, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _append(descriptor: int, lines: bytes) -> None:

@@ -1,0 +1,80 @@
+"""How do objects become columns? As the SDK flattens them, but a list stays a list."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from singer_sdk.helpers._flattening import FlatteningOptions, flatten_key
+from singer_sdk.singerlib.json import serialize_json
+
+from target_mixpanel.errors import StreamSchemaError, printable
+from target_mixpanel.model import JsonObject
+
+
+class Flattening:
+    """What one stream's records and schema become."""
+
+    def __init__(self, options: FlatteningOptions, schema: JsonObject, stream: str) -> None:
+        """
+        Args:
+            options: The operator's.
+            schema: The stream's, each column's type said by the word `type` if it is said.
+            stream: Its name.
+
+        Raises:
+            StreamSchemaError: Two columns would have one name.
+        """
+        self._options = options
+        columns: JsonObject = {}
+        for name, column in self._flat_columns(schema.get("properties", {})):
+            if name in columns:
+                raise StreamSchemaError(
+                    f"SCHEMA of {printable(stream)}: flattening makes two columns of the name "
+                    f'"{printable(name)}"; set another flattening_separator',
+                )
+            columns[name] = column
+        self.schema = {**schema, "properties": columns}
+        if "required" in schema:
+            self.schema["required"] = [name for name in schema["required"] if name in columns]
+
+    def record(self, record: JsonObject) -> JsonObject:
+        """Return *record*, flattened; an object that lies deeper is its JSON, as a text."""
+        return dict(self._flat_values(record))
+
+    def _flat_columns(
+        self, columns: JsonObject, parents: tuple[str, ...] = ()
+    ) -> Iterator[tuple[str, Any]]:
+        for name, column in columns.items():
+            kinds = _kinds(column)
+            if "object" not in kinds:
+                yield self._name(name, parents), column
+            elif "properties" in column and len(parents) < self._options.max_level:
+                yield from self._flat_columns(column["properties"], (*parents, name))
+            else:
+                others = [kind for kind in kinds if kind not in {"object", "string"}]
+                yield self._name(name, parents), {"type": ["string", *others]}
+
+    def _flat_values(
+        self, values: JsonObject, parents: tuple[str, ...] = ()
+    ) -> Iterator[tuple[str, Any]]:
+        columns = self.schema["properties"]
+        for name, value in values.items():
+            flat = self._name(name, parents)
+            if type(value) is not dict:
+                yield flat, value
+            elif flat not in columns and len(parents) < self._options.max_level:
+                yield from self._flat_values(value, (*parents, name))
+            elif flat in columns and not _kinds(columns[flat]):
+                yield flat, value  # of any type, so it may be what it is
+            else:
+                yield flat, serialize_json(value)
+
+    def _name(self, name: str, parents: tuple[str, ...]) -> str:
+        options = self._options
+        return flatten_key(
+            name, list(parents), options.separator, max_key_length=options.max_key_length
+        )
+
+
+def _kinds(column: Any) -> list[str]:
+    kinds = column.get("type", []) if isinstance(column, dict) else []
+    return kinds if isinstance(kinds, list) else [kinds]
