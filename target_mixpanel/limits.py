@@ -38,9 +38,10 @@ MAX_ARRAY_ITEMS: Final = 254
 MAX_DEPTH: Final = 3
 """Levels of nested objects below a property's name, by the import page."""
 
-NAME_MAX_CHARS: Final = 255
-"""Characters of an event's or property's name; Mixpanel truncates longer ones, which may merge two
-names into one. https://docs.mixpanel.com/docs/data-structure/events-and-properties"""
+NAME_MAX_BYTES: Final = 255
+"""UTF-8 bytes of an event's or property's name; Mixpanel truncates longer ones, which may merge two
+names into one. The page says 255 characters, and of texts another one says 255 bytes; this holds
+under either reading. https://docs.mixpanel.com/docs/data-structure/events-and-properties"""
 
 DISTINCT_ID_MAX_CHARS: Final = 255
 """Characters of a distinct_id, by the cloud-import guide; a truncated id would merge two users."""
@@ -122,3 +123,10 @@ PARTS_OF_AN_UPDATE: Final = frozenset(
 )
 """What stands beside an operation in an update of a profile, and what Mixpanel alone sets; no
 properties. https://developer.mixpanel.com/reference/user-profiles"""
+
+
+def is_too_long(name: str) -> bool:
+    """Say whether Mixpanel would cut an event's or a property's *name*."""
+    # No character has more than four bytes: most names need no closer look.
+    is_surely_short = len(name) * 4 <= NAME_MAX_BYTES
+    return not is_surely_short and len(name.encode("utf-8", "surrogatepass")) > NAME_MAX_BYTES

@@ -1,6 +1,6 @@
 """How does a record become an event?"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -15,9 +15,11 @@ from target_mixpanel.mapping.identity_events import (
     possible_events,
 )
 from target_mixpanel.mapping.insert_id import InsertIdReader, insert_id_reader
+from target_mixpanel.mapping.pairs import Spread, spread
 from target_mixpanel.mapping.paths import ResolvedColumn, Slot, Slots, Values
 from target_mixpanel.mapping.properties import (
     ColumnConversion,
+    CompiledProperty,
     PropertyRules,
     column_converter,
     compile_property,
@@ -27,8 +29,10 @@ from target_mixpanel.mapping.properties import (
 from target_mixpanel.mapping.refusal import UnmappableError, refuse
 from target_mixpanel.mapping.sources import Fetch, column_hasher, fetch, source_name
 from target_mixpanel.mapping.stream_schema import StreamSchema
+from target_mixpanel.mapping.time_columns import refuse_without_instants
 from target_mixpanel.mapping.times import TimeReader, refuse_outside_window, time_reader
 from target_mixpanel.mapping.values import Converter, encode
+from target_mixpanel.model import JsonObject
 from target_mixpanel.specs.columns import id_sources
 from target_mixpanel.specs.spec import (
     Column,
@@ -37,6 +41,7 @@ from target_mixpanel.specs.spec import (
     EventSpec,
     Source,
     StreamName,
+    times_of,
 )
 
 Conversion: TypeAlias = tuple[int, Converter | None, Any]
@@ -129,15 +134,14 @@ class EventPlan(msgspec.Struct, frozen=True):
         time_ms = self.read_time(value, now_ms)
         insert_id = self.read_insert_id(values, name, time_ms)
         try:
-            refuse_outside_window(time_ms, now_ms)
+            refuse_outside_window(time_ms, now_ms, self.time_name)
             ids = self.identify(values)
             ip = () if self.read_ip is None else (self.read_ip(values),)
             for slot, convert, default in self.conversions:
                 value = values[slot]
-                if value is None:
-                    values[slot] = default
-                elif convert is not None:
-                    values[slot] = convert(value)
+                if value is not None and convert is not None:
+                    value = convert(value)
+                values[slot] = default if value is None else value
         except UnmappableError as error:
             error.insert_id = insert_id
             raise
@@ -158,6 +162,7 @@ def compile_events(spec: EventSpec, stream_schema: StreamSchema) -> EventPlan:
     place = spec.place
     sources, left_out = property_sources(spec, spec.properties, _RULES, stream_schema)
     slots = Slots()
+    refuse_without_instants(spec.time, stream_schema, f"{place}.time")
     name_event = _event_namer(spec, stream_schema, slots)
     fetch_time = fetch(spec.time, stream_schema, f"{place}.time", slots)
     id_names, identify = identifier(spec, stream_schema, slots)
@@ -167,7 +172,12 @@ def compile_events(spec: EventSpec, stream_schema: StreamSchema) -> EventPlan:
     first_property = len(slots.all)
     constants = _constants(sources, spec, stream_schema)
     columns = {name: source for name, source in sources if isinstance(source, Column)}
-    conversions = [_conversion(name, columns[name], spec, stream_schema, slots) for name in columns]
+    conversions, spreads = [], {}
+    for name, column in columns.items():
+        made = _property(name, column, spec, stream_schema)
+        conversions.append((slots.add(made.column), made.convert, made.default))
+        if made.is_pairs:
+            spreads[name] = spread(made.column.name, _RULES.reserved, stream_schema)
     ip_name = () if read_ip is None else ("ip",)
     names = ("time", "$insert_id", *id_names, *ip_name, *constants, *columns)
     plan = EventPlan(
@@ -176,7 +186,7 @@ def compile_events(spec: EventSpec, stream_schema: StreamSchema) -> EventPlan:
         name_event=name_event,
         fetch_time=fetch_time,
         time_name=source_name(spec.time, "time"),
-        read_time=time_reader(spec.time_unit, spec.timezone),
+        read_time=time_reader(times_of(spec), source_name(spec.time, "time")),
         id_names=id_names,
         identify=identify,
         read_insert_id=read_insert_id,
@@ -184,7 +194,7 @@ def compile_events(spec: EventSpec, stream_schema: StreamSchema) -> EventPlan:
         constants=tuple(msgspec.Raw(encode(value)) for value in constants.values()),
         first_property=first_property,
         conversions=tuple(made for made in conversions if made[1:] != (None, None)),
-        assembler=_assembler(names),
+        assembler=_spreading_assembler(names, spreads) if spreads else _assembler(names),
         left_out=left_out,
         conditions=conditions,
     )
@@ -216,11 +226,31 @@ def _assembler(names: Sequence[str]) -> Assembler:
     return Assembler(event, properties)
 
 
+def _spreading_assembler(names: Sequence[str], spreads: Mapping[str, Spread]) -> Assembler:
+    """Return the same where some columns become properties of their own, by names of the record."""
+
+    def properties(*values: Any) -> JsonObject:
+        given = {
+            name: value for name, value in zip(names, values, strict=True) if value is not None
+        }
+        made = [(each, given.pop(name)) for name, each in spreads.items() if name in given]
+        for each, pairs in made:
+            each.add(pairs, given)
+        if len(given) > MAX_PROPERTIES:
+            detail = f"makes more than {MAX_PROPERTIES} properties of one event"
+            column = made[0][0].column if made else None
+            refuse("too_many_properties", column, detail, stage="limit")
+        return given
+
+    return Assembler(lambda name, content: {"event": name, "properties": content}, properties)
+
+
 def _try_constants(plan: EventPlan, spec: EventSpec) -> None:
     """Refuse a time or an id that is the same for every record, and wrong for every one."""
     try:
-        if isinstance(spec.time, Constant):
-            plan.read_time(spec.time.value, _ANY_NOW_MS)
+        own = spec.time.value if isinstance(spec.time, Constant) else spec.time.default
+        if own is not None and own is not msgspec.UNSET:
+            plan.read_time(own, _ANY_NOW_MS)
     except UnmappableError as error:
         raise StreamSchemaError(f"{spec.place}.time: {error.flaw.detail}") from None
     try:
@@ -267,22 +297,17 @@ def _constants(
     return constants
 
 
-def _conversion(
-    name: str,
-    column: Column,
-    spec: EventSpec,
-    stream_schema: StreamSchema,
-    slots: Slots,
-) -> Conversion:
+def _property(
+    name: str, column: Column, spec: EventSpec, stream_schema: StreamSchema
+) -> CompiledProperty:
     place = f"{spec.place}.properties"
     # An identity event's ids are ids, whatever their columns hold.
     convert_id = identity_converter(spec, stream_schema, name, column)
 
     def converter_of(found: ResolvedColumn) -> Converter | None:
         if column.is_hashed:
-            return column_hasher(stream_schema, place)
-        return convert_id or column_converter(found, stream_schema, spec.timezone)
+            return column_hasher(column, stream_schema, place)
+        return convert_id or column_converter(found, stream_schema, times_of(spec))
 
     conversion = ColumnConversion(converter_of, convert_id)
-    made = compile_property(name, column, conversion, stream_schema, place)
-    return slots.add(made.column), made.convert, made.default
+    return compile_property(name, column, conversion, stream_schema, place, times_of(spec))

@@ -11,7 +11,12 @@ import msgspec
 from jsonschema import validators
 
 from target_mixpanel.errors import StreamSchemaError, printable
-from target_mixpanel.limits import EVENT_MAX_BYTES, NAME_MAX_CHARS, PROFILE_UPDATE_MAX_BYTES
+from target_mixpanel.limits import (
+    EVENT_MAX_BYTES,
+    NAME_MAX_BYTES,
+    PROFILE_UPDATE_MAX_BYTES,
+    is_too_long,
+)
 from target_mixpanel.mapping.stream_schema import METADATA_PREFIX
 from target_mixpanel.model import Flaw, JsonObject
 from target_mixpanel.pipeline.schema_reading import SchemaReading
@@ -253,11 +258,11 @@ class _Judge:
 
 def row_flaw(event: str, body: bytes) -> Flaw | None:
     """Return why /import would refuse the encoded event *body*, as far as its size tells."""
-    if len(body) <= EVENT_MAX_BYTES and len(event) <= NAME_MAX_CHARS:
+    if len(body) <= EVENT_MAX_BYTES and not is_too_long(event):
         return None
     if len(body) > EVENT_MAX_BYTES:
         return Flaw("limit", "too_large", detail="is an event of 1 MB or more")
-    return Flaw("limit", "event_too_long", "event", f"has more than {NAME_MAX_CHARS} characters")
+    return Flaw("limit", "event_too_long", "event", f"has more than {NAME_MAX_BYTES} bytes")
 
 
 def update_flaw(body: bytes) -> Flaw | None:

@@ -173,8 +173,8 @@ def test_a_list_may_name_a_stream_twice():
         pytest.param(
             {"a": {**LEAST, "stream": "b"}},
             'streams.a.stream: is not known; there are "type", "event", "event_from", "time", '
-            '"time_unit", "timezone", "distinct_id", "user_id", "device_id", "identity", '
-            '"insert_id", "ip", "properties", "exclude", "skip_when", "only_when"',
+            '"time_unit", "time_format", "timezone", "distinct_id", "user_id", "device_id", '
+            '"identity", "insert_id", "ip", "properties", "exclude", "skip_when", "only_when"',
             id="stream-in-a-map",
         ),
     ],
@@ -258,7 +258,7 @@ def test_a_time_zone_that_is_none_is_refused(zone):
             "event: expected a text, got a number; put it in quotes",
             id="number-as-event",
         ),
-        pytest.param({"event": "x" * 256}, "event: has more than 255 characters", id="long-event"),
+        pytest.param({"event": "x" * 256}, "event: has more than 255 bytes", id="long-event"),
         pytest.param(
             {"distinct_id": None}, "distinct_id: is missing; name the column that ", id="no-id"
         ),
@@ -300,7 +300,7 @@ def test_a_time_zone_that_is_none_is_refused(zone):
         pytest.param({"properties": ["a", "a"]}, 'properties: "a" stands there twice', id="twice"),
         pytest.param(
             {"properties": {"a": {"column": "b", "hash": "yes"}}},
-            "properties.a.hash: expected true or false, got a text",
+            "properties.a.hash: expected true (HMAC-SHA256 under hash_key) or sha256, got a text",
             id="hash-yes",
         ),
         pytest.param(
