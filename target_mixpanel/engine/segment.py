@@ -203,7 +203,8 @@ def _note_large_integer(counts: StreamCounts, column: str) -> None:
     """Warn of the first integer that becomes its text, in each of a stream's columns."""
     if counts.note_large_integer(column):
         logger.warning(
-            '%s: "%s" has integers beyond 2^53, which Mixpanel would round; they are sent as text',
+            '%s: "%s" has integers beyond 2^53, which Mixpanel would round; they are sent as text '
+            "(as: text makes texts of all, as: number doubles)",
             printable(counts.stream),
             printable(column),
         )

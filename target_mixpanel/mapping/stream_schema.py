@@ -19,7 +19,9 @@ def _ignore(column: str) -> None:
 LeftOut: TypeAlias = Callable[[str, str], None]
 """(a column, what of it was left out, in words) → told to whoever wants to know."""
 
-NO_DATES: Final = "dates that are none (as: date and time_format read other spellings)"
+NO_DATES: Final = (
+    "dates that are none, or in a spelling for which as: date or time_format is needed"
+)
 RESERVED_NAMES: Final = "names that Mixpanel keeps for itself"
 
 

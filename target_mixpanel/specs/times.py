@@ -1,5 +1,6 @@
 """How are the times spelled that a mapping reads: in which unit, time zone and order?"""
 
+import re
 from datetime import UTC, datetime, tzinfo
 from typing import Final, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -45,7 +46,7 @@ def parse_time_format(raw: Raw, place: str) -> str | None:
         )
     try:
         day = datetime.strptime(_SAMPLE.strftime(form), form).date()  # noqa: DTZ007 (of the day alone)
-    except ValueError:
+    except (ValueError, re.error):  # the latter of a code that stands there twice
         raise SettingsError(
             f"{here}: is no format that strptime reads; write one like "
             '"%d/%m/%Y %H:%M", of the codes in Python\'s documentation',
