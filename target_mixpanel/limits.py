@@ -43,6 +43,9 @@ NAME_MAX_BYTES: Final = 255
 names into one. The page says 255 characters, and of texts another one says 255 bytes; this holds
 under either reading. https://docs.mixpanel.com/docs/data-structure/events-and-properties"""
 
+NAME_SHORT_CHARS: Final = NAME_MAX_BYTES // 4
+"""So long a name is short enough whatever its characters are, of four bytes at most."""
+
 DISTINCT_ID_MAX_CHARS: Final = 255
 """Characters of a distinct_id, by the cloud-import guide; a truncated id would merge two users."""
 
@@ -127,6 +130,4 @@ properties. https://developer.mixpanel.com/reference/user-profiles"""
 
 def is_too_long(name: str) -> bool:
     """Say whether Mixpanel would cut an event's or a property's *name*."""
-    # No character has more than four bytes: most names need no closer look.
-    is_surely_short = len(name) * 4 <= NAME_MAX_BYTES
-    return not is_surely_short and len(name.encode("utf-8", "surrogatepass")) > NAME_MAX_BYTES
+    return len(name.encode("utf-8", "surrogatepass")) > NAME_MAX_BYTES
