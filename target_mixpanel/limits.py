@@ -26,6 +26,10 @@ LOOKUP_TABLE_MAX_CALLS: Final = 100
 EVENT_MAX_BYTES: Final = 999_999
 """Uncompressed JSON of one event. The page says less than "1MB", read as 10^6."""
 
+EVENT_VALUE_MAX_BYTES: Final = 8_000
+"""JSON of a list or object on an event: "8KB", read as 8 x 10^3. What becomes of a larger one is
+not said. https://docs.mixpanel.com/docs/data-structure/property-reference/data-type"""
+
 MAX_PROPERTIES: Final = 254
 """Properties of an event: "fewer than 255" on the import page, "up to 255" elsewhere."""
 

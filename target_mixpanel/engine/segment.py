@@ -191,8 +191,7 @@ def _count_left_out(counts: StreamCounts, column: str, what: str) -> None:
     """Count a record of which something was not sent; warn of the column's first."""
     if counts.count_left_out(column):
         logger.warning(
-            '%s: "%s" has %s; they are left out, and the report counts such records as '
-            "values_left_out",
+            '%s: "%s" has %s; the report counts such records as values_left_out',
             printable(counts.stream),
             printable(column),
             what,

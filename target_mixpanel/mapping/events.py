@@ -1,12 +1,12 @@
 """How does a record become an event?"""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
 from target_mixpanel.errors import StreamSchemaError, printable
-from target_mixpanel.limits import MAX_PROPERTIES, RESERVED_EVENT_PROPERTIES
+from target_mixpanel.limits import EVENT_VALUE_MAX_BYTES, MAX_PROPERTIES, RESERVED_EVENT_PROPERTIES
 from target_mixpanel.mapping.conditions import Conditions, compile_conditions
 from target_mixpanel.mapping.identity import NO_LOCATION, Identify, identifier, ip_reader
 from target_mixpanel.mapping.identity_events import (
@@ -73,6 +73,8 @@ class Assembler(msgspec.Struct, frozen=True):
     """(event's name, its properties) → event."""
     properties: Callable[..., Any]
     """Values in the order compiled, None where there is none → properties."""
+    names: Sequence[str]
+    """Of the properties, as far as no record tells them."""
 
 
 class EventPlan(msgspec.Struct, frozen=True):
@@ -103,6 +105,15 @@ class EventPlan(msgspec.Struct, frozen=True):
     left_out: tuple[str, ...]
     """Columns that "*" does not take though nobody excluded them."""
     conditions: Conditions = Conditions()
+
+    def large_values(self, content: Any) -> Iterator[str]:
+        """Yield the properties of an event that are lists or objects of too many bytes."""
+        is_dict = isinstance(content, dict)
+        properties = content["properties"] if is_dict else content.properties
+        for place, name in enumerate(self.assembler.names):
+            value = properties.get(name) if is_dict else getattr(properties, f"p{place}")
+            if type(value) in {list, dict} and len(encode(value)) > EVENT_VALUE_MAX_BYTES:
+                yield name
 
     def time_ms(self, values: Values, now_ms: int) -> int | None:
         """Return when it happened, None where that cannot be told."""
@@ -221,9 +232,10 @@ def _assembler(names: Sequence[str]) -> Assembler:
             lambda *values: {
                 name: value for name, value in zip(names, values, strict=True) if value is not None
             },
+            names,
         )
     event = msgspec.defstruct("Event", [("event", str), ("properties", properties)], gc=False)
-    return Assembler(event, properties)
+    return Assembler(event, properties, names)
 
 
 def _spreading_assembler(names: Sequence[str], spreads: Mapping[str, Spread]) -> Assembler:
@@ -242,7 +254,9 @@ def _spreading_assembler(names: Sequence[str], spreads: Mapping[str, Spread]) ->
             refuse("too_many_properties", column, detail, stage="limit")
         return given
 
-    return Assembler(lambda name, content: {"event": name, "properties": content}, properties)
+    return Assembler(
+        lambda name, content: {"event": name, "properties": content}, properties, names
+    )
 
 
 def _try_constants(plan: EventPlan, spec: EventSpec) -> None:

@@ -20,9 +20,10 @@ LeftOut: TypeAlias = Callable[[str, str], None]
 """(a column, what of it was left out, in words) → told to whoever wants to know."""
 
 NO_DATES: Final = (
-    "dates that are none, or in a spelling for which as: date or time_format is needed"
+    "dates that are none, or spelled so that as: date or time_format is needed; they are left out"
 )
-RESERVED_NAMES: Final = "names that Mixpanel keeps for itself"
+RESERVED_NAMES: Final = "names that Mixpanel keeps for itself; they are left out"
+LARGE_VALUES: Final = "lists or objects of more than 8 KB, for which Mixpanel's events have no room"
 
 
 def _ignore_left_out(column: str, what: str) -> None:
@@ -47,6 +48,6 @@ class StreamSchema(msgspec.Struct, frozen=True):
     is_blank_null: bool = False
     """Whether blank texts count as null."""
     on_left_out: LeftOut = _ignore_left_out
-    """Told of a column each time that of a value nothing, or not all, is sent."""
+    """Told of a column each time that of a value nothing, or not all, gets to Mixpanel."""
     on_large_integer: Callable[[str], None] = _ignore
     """Told of a column each time an integer of it, beyond 2^53, is sent as its text."""

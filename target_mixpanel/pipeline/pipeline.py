@@ -6,6 +6,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from target_mixpanel.limits import EVENT_VALUE_MAX_BYTES
 from target_mixpanel.mapping.blanks import without_blanks
 from target_mixpanel.mapping.conditions import Meets
 from target_mixpanel.mapping.events import Event, EventPlan
@@ -16,7 +17,7 @@ from target_mixpanel.mapping.paths import Values, record_splitter
 from target_mixpanel.mapping.plans import MappedRecord, Plan, compile_plan
 from target_mixpanel.mapping.profiles import ProfileUpdate
 from target_mixpanel.mapping.refusal import UnmappableError
-from target_mixpanel.mapping.stream_schema import LeftOut, StreamSchema
+from target_mixpanel.mapping.stream_schema import LARGE_VALUES, LeftOut, StreamSchema
 from target_mixpanel.mapping.values import encode
 from target_mixpanel.model import Flaw, JsonObject, Mapped
 from target_mixpanel.pipeline.fast_path import FALL_BACK, FastPath
@@ -264,6 +265,10 @@ class StreamPipeline:
         if time_ms > now_ms:
             self.is_ahead = True
         body = encode(event.content)
+        if len(body) > EVENT_VALUE_MAX_BYTES:
+            plan = self._mappings[destination].plan
+            for name in plan.large_values(event.content) if isinstance(plan, EventPlan) else ():
+                self._note_left_out(name, LARGE_VALUES)
         flaw = row_flaw(event.name, body)
         if flaw is not None:
             raise UnmappableError(flaw, event.insert_id)

@@ -131,6 +131,8 @@ def _parse_insert_id(raw: object, place: str) -> InsertId:
 
 def _parse_member(raw: object, place: str) -> Source:
     member = parse_shown(raw, place)
+    if isinstance(member, Column) and member.cast is not None:
+        raise SettingsError(f"{place}.as: means nothing here; name a column, or leave as out")
     match member:
         case Constant(value=value):
             _check_key(value, f"{place}.value")

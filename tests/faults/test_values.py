@@ -186,6 +186,23 @@ def test_pairs_are_properties(command: Command, sandbox: Sandbox):
     assert command.report("rows")["values_left_out"] == {"params": 1}
 
 
+@pytest.mark.parametrize("name", ["tags", 'odd "name"'])
+def test_a_list_for_which_an_event_has_no_room_is_said(
+    command: Command, sandbox: Sandbox, name: str
+):
+    """What Mixpanel makes of it is not documented; the event itself is good."""
+    texts = {"type": ["null", "array"], "items": TEXT}
+    done = command.run(
+        *messages({name: texts, "o": {"type": "object"}}, {name: ["x" * 250] * 40, "o": {"a": 1}}),
+        streams={"rows": {**EVENTS, "properties": ["id", name, "o"]}},
+    )
+
+    assert done.code == 0
+    assert len(properties(sandbox)[0][name]) == 40
+    assert command.report("rows")["values_left_out"] == {name: 1}
+    assert "has lists or objects of more than 8 KB" in done.stderr
+
+
 def test_blanks_may_count_as_null(command: Command, sandbox: Sandbox):
     columns = {"plan": TEXT, "closed_at": TIME}
     done = command.run(

@@ -348,6 +348,11 @@ def test_a_time_zone_that_is_none_is_refused(zone):
             id="cast-id",
         ),
         pytest.param(
+            {"insert_id": [{"column": "a.b", "as": "json"}]},
+            "insert_id.as: means nothing here; name a column",
+            id="cast-key",
+        ),
+        pytest.param(
             {"time": {"column": "a", "default": {"column": "b"}}},
             "time.default: is a column, and a default is the same value for every record; ",
             id="column-as-default",
