@@ -11,7 +11,7 @@ import msgspec
 from target_mixpanel.errors import StreamSchemaError, listed, printable
 from target_mixpanel.mapping.canonical import scalar_text
 from target_mixpanel.mapping.conditions import Conditions, compile_conditions
-from target_mixpanel.mapping.json_schema import string_format
+from target_mixpanel.mapping.formats import Formats, formats_of
 from target_mixpanel.mapping.paths import ResolvedColumn, Slot, Slots, Values, resolve
 from target_mixpanel.mapping.properties import (
     ColumnConversion,
@@ -135,7 +135,7 @@ def _column(
     name: str, source: Source, spec: LookupTableSpec, stream_schema: StreamSchema, slots: Slots
 ) -> tuple[int | None, str, Cell]:
     place = f"{spec.place}.properties"
-    any_cell = partial(_cell, field="value", times=Times(), form=None, tell=lambda: None)
+    any_cell = partial(_cell, field="value", times=Times(), formats=None, tell=lambda: None)
     match source:
         case Constant(value=value):
             text = (
@@ -150,9 +150,9 @@ def _column(
     def cell_of(found: ResolvedColumn) -> Cell:
         if column.is_hashed:
             return column_hasher(column, stream_schema, place)
-        form = string_format(found.schema, stream_schema.schema)
+        formats = formats_of(found.schema, stream_schema.schema)
         tell = partial(stream_schema.on_left_out, found.name, NO_DATES)
-        return partial(_cell, field=found.name, times=times_of(spec), form=form, tell=tell)
+        return partial(_cell, field=found.name, times=times_of(spec), formats=formats, tell=tell)
 
     conversion = ColumnConversion(cell_of, any_cell)
     made = compile_property(name, column, conversion, stream_schema, place, times_of(spec))
@@ -166,9 +166,10 @@ def _column(
 
 
 def _cell(
-    value: Any, field: str, times: Times, form: str | None, tell: Callable[[], None]
+    value: Any, field: str, times: Times, formats: Formats | None, tell: Callable[[], None]
 ) -> str | None:
-    """Return the text of a value of a column with the `format` *form*; *tell* of a date of none."""
+    """Return the text of a value, None if it is a date that is none, of which it *tells*."""
+    form = None if formats is None else formats.form
     if type(value) is str and form not in {"date", "date-time"}:
         return value
     if type(value) is str or isinstance(value, date):
@@ -177,19 +178,19 @@ def _cell(
             tell()
         return found
     if type(value) is list:
-        return _list_cell(value, field)
+        item_formats = None if formats is None else formats.items
+        return _list_cell(value, field, lambda item: _cell(item, field, times, item_formats, tell))
     scalar = scalar_text(value)
     if scalar is None:
         refuse("invalid_value", field, "is an object, and a lookup table takes none")
     return scalar
 
 
-def _list_cell(items: list[Any], field: str) -> str:
+def _list_cell(items: list[Any], field: str, text_of: Cell) -> str:
     """Return a list as JSON; a lookup table's lists are of texts, so numbers become such."""
-    texts = [scalar_text(item) for item in items]
-    if None in texts:
+    if any(item is None or isinstance(item, (dict, list)) for item in items):
         refuse("invalid_value", field, "is a list of more than texts, numbers and booleans")
-    return _encode_list(texts).decode()
+    return _encode_list([text for text in map(text_of, items) if text is not None]).decode()
 
 
 def _date_cell(value: str | date, times: Times, form: str | None) -> str | None:

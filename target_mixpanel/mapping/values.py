@@ -235,13 +235,13 @@ def _time_converter(dates: _Dates) -> Converter:
         if text[16:17] == ":" and text[10] == "T" and text[7] == "-" and text[0] != "0":
             # The common spelling of UTC, 2026-10-01T12:00:00Z, holds its own answer.
             try:
-                if fromisoformat(text).tzinfo is UTC:
+                if (fromisoformat(text).tzinfo or of_none) is UTC:
                     return text[:_SECONDS_CHARS]
             except ValueError:
                 pass  # 24:00, or a leap second
         return dates.moment(text)
 
-    fromisoformat = datetime.fromisoformat
+    fromisoformat, of_none = datetime.fromisoformat, dates.times.timezone
     return convert
 
 

@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from target_mixpanel.limits import EVENT_VALUE_MAX_BYTES
+from target_mixpanel.limits import EVENT_VALUE_MAX_BYTES, NAME_SHORT_CHARS
 from target_mixpanel.mapping.blanks import without_blanks
 from target_mixpanel.mapping.conditions import Meets
 from target_mixpanel.mapping.events import Event, EventPlan
@@ -265,14 +265,24 @@ class StreamPipeline:
         if time_ms > now_ms:
             self.is_ahead = True
         body = encode(event.content)
-        if len(body) > EVENT_VALUE_MAX_BYTES:
-            plan = self._mappings[destination].plan
-            for name in plan.large_values(event.content) if isinstance(plan, EventPlan) else ():
+        if len(body) > EVENT_VALUE_MAX_BYTES or len(event.name) > NAME_SHORT_CHARS:
+            self._look_at_size(destination, event, body)
+        return Mapped(destination, body, event.insert_id)
+
+    def _look_at_size(self, destination: int, event: Event, body: bytes) -> None:
+        """
+        Note what of a large event Mixpanel has no room for.
+
+        Raises:
+            UnmappableError: It has none for the whole.
+        """
+        plan = self._mappings[destination].plan
+        if len(body) > EVENT_VALUE_MAX_BYTES and isinstance(plan, EventPlan):
+            for name in plan.large_values(event.content):
                 self._note_left_out(name, LARGE_VALUES)
         flaw = row_flaw(event.name, body)
         if flaw is not None:
             raise UnmappableError(flaw, event.insert_id)
-        return Mapped(destination, body, event.insert_id)
 
 
 def _splitter(plan: Plan, stream_schema: StreamSchema) -> Callable[[JsonObject], Values]:

@@ -14,7 +14,6 @@ from target_mixpanel.errors import StreamSchemaError, printable
 from target_mixpanel.limits import (
     EVENT_MAX_BYTES,
     NAME_MAX_BYTES,
-    NAME_SHORT_CHARS,
     PROFILE_UPDATE_MAX_BYTES,
     is_too_long,
 )
@@ -259,8 +258,7 @@ class _Judge:
 
 def row_flaw(event: str, body: bytes) -> Flaw | None:
     """Return why /import would refuse the encoded event *body*, as far as its size tells."""
-    is_short = len(event) <= NAME_SHORT_CHARS or not is_too_long(event)
-    if len(body) <= EVENT_MAX_BYTES and is_short:
+    if len(body) <= EVENT_MAX_BYTES and not is_too_long(event):
         return None
     if len(body) > EVENT_MAX_BYTES:
         return Flaw("limit", "too_large", detail="is an event of 1 MB or more")

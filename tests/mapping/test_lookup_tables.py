@@ -136,6 +136,13 @@ def test_times_are_rfc_3339(form, timezone, value, expected):
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", text)
 
 
+def test_times_in_lists_are_rfc_3339_too():
+    moment = {"type": ["null", "string"], "format": "date-time"}
+    text = cell(["2026-09-01 12:00", "0000-00-00", "2026-09-01"], {"items": moment})
+
+    assert json.loads(text) == ["2026-09-01T12:00:00Z", "2026-09-01T00:00:00Z"]
+
+
 def test_a_hash_stands_for_a_value():
     text = cell("x", properties={"A": {"column": "a", "hash": True}})
 
