@@ -1,9 +1,10 @@
 """Which texts in a column, its lists and objects does the schema call dates or numbers?"""
 
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, Final
 
-from target_mixpanel.mapping.json_schema import alternatives
+from target_mixpanel.mapping.json_schema import alternatives, own_types
 from target_mixpanel.model import JsonObject
 
 DECIMAL_FORMATS: Final = frozenset({"decimal", "numeric", "singer.decimal", "x-singer.decimal"})
@@ -11,7 +12,7 @@ DECIMAL_FORMATS: Final = frozenset({"decimal", "numeric", "singer.decimal", "x-s
 
 _FORMATS: Final = DECIMAL_FORMATS | {"date", "date-time"}
 
-_WITHIN: Final = ("items", "additionalProperties")
+_WITHIN: Final = ("items", "prefixItems", "additionalProperties")
 """Keywords whose value says what stands in a list or an object."""
 
 
@@ -22,15 +23,28 @@ class Formats:
         self._root = root
         self._said = [here for here in alternatives(schema, root) if here]
         self._columns: dict[str, Formats] = {}
+        self._places: dict[int, Formats] = {}
         self.form: str | None = next(
             (here["format"] for here in self._said if here.get("format") in _FORMATS), None
         )
         """The format of a text there, if it matters."""
+        self.is_or_text: bool = any(map(_is_any_text, _branches(self._said)))
+        """Whether a text without it is as good: a tap's way to say that not all of them have it."""
 
     @cached_property
     def items(self) -> "Formats":
         """Of what a list there holds: as the list itself where nothing else is said."""
-        return self._of([here["items"] for here in self._said if "items" in here]) or self
+        found = [here["items"] for here in self._said if isinstance(here.get("items"), dict)]
+        return self._of(found) or self
+
+    def item(self, place: int) -> "Formats":
+        """Return what is said of one place in a list there."""
+        schemas = [each[place] for each in self._tuples if place < len(each)]
+        if not schemas:
+            return self.items
+        if place not in self._places:
+            self._places[place] = Formats({"anyOf": schemas}, self._root)
+        return self._places[place]
 
     def column(self, name: str) -> "Formats":
         """Return what is said of *name* in an object there."""
@@ -42,6 +56,11 @@ class Formats:
             return self._others
         self._columns[name] = made = Formats({"anyOf": schemas}, self._root)
         return made
+
+    @cached_property
+    def _tuples(self) -> list[list[Any]]:
+        said = [here.get(keyword) for here in self._said for keyword in ("items", "prefixItems")]
+        return [each for each in said if isinstance(each, list)]
 
     @cached_property
     def _named(self) -> list[JsonObject]:
@@ -62,6 +81,16 @@ def formats_of(column: JsonObject, root: JsonObject) -> Formats | None:
     return Formats(column, root) if _says_something(column, root) else None
 
 
+def _branches(said: list[JsonObject]) -> Iterator[Any]:
+    for here in said:
+        for keyword in ("anyOf", "oneOf"):
+            yield from here.get(keyword) or ()
+
+
+def _is_any_text(branch: object) -> bool:
+    return isinstance(branch, dict) and "string" in own_types(branch) and "format" not in branch
+
+
 def _says_something(column: JsonObject, root: JsonObject) -> bool:
     pending: list[Any] = [column]
     seen: set[int] = set()
@@ -69,8 +98,11 @@ def _says_something(column: JsonObject, root: JsonObject) -> bool:
         for here in alternatives(pending.pop(), root):
             if here.get("format") in _FORMATS:
                 return True
-            if id(here) not in seen:
-                seen.add(id(here))
-                pending += [here.get(keyword) for keyword in _WITHIN]
-                pending += (here.get("properties") or {}).values()
+            if id(here) in seen:
+                continue
+            seen.add(id(here))
+            for keyword in _WITHIN:
+                within = here.get(keyword)
+                pending += within if isinstance(within, list) else [within]
+            pending += (here.get("properties") or {}).values()
     return False

@@ -23,7 +23,7 @@ from target_mixpanel.mapping.properties import (
 from target_mixpanel.mapping.refusal import refuse
 from target_mixpanel.mapping.sources import column_hasher
 from target_mixpanel.mapping.stream_schema import NO_DATES, StreamSchema
-from target_mixpanel.mapping.times import iso_day, utc_seconds
+from target_mixpanel.mapping.times import iso_day, stands_for_none, utc_seconds
 from target_mixpanel.specs.spec import Column, Constant, LookupTableSpec, Source, Times, times_of
 
 Cell: TypeAlias = Callable[[Any], str | None]
@@ -174,11 +174,13 @@ def _cell(
         return value
     if type(value) is str or isinstance(value, date):
         found = _date_cell(value, times, form)
+        if found is None and formats is not None and formats.is_or_text:
+            found = None if stands_for_none(str(value)) else str(value)
         if found is None:
             tell()
         return found
     if type(value) is list:
-        item_formats = None if formats is None else formats.items
+        item_formats = None if formats is None else formats.items  # a table's lists are of one kind
         return _list_cell(value, field, lambda item: _cell(item, field, times, item_formats, tell))
     scalar = scalar_text(value)
     if scalar is None:

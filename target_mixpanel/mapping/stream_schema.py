@@ -20,7 +20,8 @@ LeftOut: TypeAlias = Callable[[str, str], None]
 """(a column, what of it was left out, in words) → told to whoever wants to know."""
 
 NO_DATES: Final = (
-    "dates that are none, or spelled so that as: date or time_format is needed; they are left out"
+    "dates that are none, or spelled so that time_format is needed; they are left out (as: text "
+    "keeps them, and makes texts of all)"
 )
 RESERVED_NAMES: Final = "names that Mixpanel keeps for itself; they are left out"
 LARGE_VALUES: Final = "lists or objects of more than 8 KB, for which Mixpanel's events have no room"

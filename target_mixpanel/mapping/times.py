@@ -46,6 +46,8 @@ _CALENDAR_TO: Final = 2099_12_31_23_59
 _CALENDAR_MOST: Final = 2099_12_31_23_59_59
 """The first and the last number that reads as a date, and those that may be a time in some unit."""
 
+_NO_DATE: Final = re.compile(r"[-+0:./, TZ]*|000[01]-.*|-?infinity", re.IGNORECASE)
+
 _ZERO_YEAR: Final = 1
 """Of the date that stands for none in Go and .NET."""
 
@@ -192,6 +194,11 @@ def mixpanel_time(moment: datetime, timezone: tzinfo) -> str | None:
         return None
     is_none = utc.year == _ZERO_YEAR
     return None if is_none else utc.replace(tzinfo=None).isoformat(timespec="seconds")
+
+
+def stands_for_none(text: str) -> bool:
+    """Say whether *text* is what taps and databases write where there is no date."""
+    return _NO_DATE.fullmatch(text.strip()) is not None
 
 
 def iso_day(text: str, form: str | None = None) -> str | None:

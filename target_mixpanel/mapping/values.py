@@ -23,7 +23,7 @@ from target_mixpanel.mapping.formats import DECIMAL_FORMATS, Formats, formats_of
 from target_mixpanel.mapping.json_schema import certain_types, string_format
 from target_mixpanel.mapping.refusal import refuse
 from target_mixpanel.mapping.stream_schema import NO_DATES, LeftOut
-from target_mixpanel.mapping.times import iso_day, mixpanel_time, utc_seconds
+from target_mixpanel.mapping.times import iso_day, mixpanel_time, stands_for_none, utc_seconds
 from target_mixpanel.model import JsonObject
 from target_mixpanel.specs.spec import Times
 
@@ -81,17 +81,10 @@ def converter(  # noqa: PLR0913 (each a fact of its own)
     """
     dates = _Dates(times, partial(on_left_out, field, NO_DATES))
     numbers = _Numbers(field, on_large_integer)
+    formats = formats_of(column, root)
     kinds = certain_types(column, root) if is_schema_enforced else frozenset()
     if kinds == {"string"}:
-        match string_format(column, root):
-            case "date-time":
-                return _time_converter(dates)
-            case "date":
-                return dates.day
-            case form if form in DECIMAL_FORMATS:
-                return numbers.spelled
-            case _:
-                return None
+        return None if formats is None else _text_converter(formats, dates, numbers)
     if kinds == {"boolean"}:
         return None
     if kinds == {"integer"}:
@@ -101,7 +94,6 @@ def converter(  # noqa: PLR0913 (each a fact of its own)
     if kinds == {"array"} and _holds_texts(column, root):
         return _ShortTexts(field, max_items)
     reading = _Reading(field, max_items, numbers, dates)
-    formats = formats_of(column, root)
     return lambda value: _any_value(value, reading, formats, depth=0)
 
 
@@ -207,6 +199,12 @@ class _Dates:
         """Return a date-time in UTC and whole seconds."""
         return self._known(utc_seconds(text, self.times))
 
+    def date_or_text(self, text: str, form: str) -> str | None:
+        """Return what *form* makes of a text that need not be a date: another stays as it is."""
+        is_day = form == "date"
+        found = iso_day(text, self.times.form) if is_day else utc_seconds(text, self.times)
+        return self._known(found) if found is not None or stands_for_none(text) else text
+
     def day(self, text: str) -> str | None:
         """Return a day, which some taps write with a midnight behind it."""
         if len(text) == _DATE_CHARS and text[7] == "-" and text > _DAYS_FROM:
@@ -228,6 +226,18 @@ class _Dates:
         if found is None:
             self._tell()
         return found
+
+
+def _text_converter(formats: Formats, dates: _Dates, numbers: _Numbers) -> Converter | None:
+    """Return what a column of nothing but texts needs."""
+    form = formats.form
+    if form is None:
+        return None
+    if form in DECIMAL_FORMATS:
+        return numbers.spelled
+    if formats.is_or_text:
+        return lambda text: dates.date_or_text(text, form)
+    return dates.day if form == "date" else _time_converter(dates)
 
 
 def _time_converter(dates: _Dates) -> Converter:
@@ -281,23 +291,22 @@ class _Reading(msgspec.Struct, frozen=True):
     numbers: _Numbers
     dates: _Dates
 
-    def text(self, text: str, form: str) -> Any:
-        """Return what a text with a format means; None if it should be a date, and is none."""
-        match form:
-            case "date-time":
-                return self.dates.moment(text)
-            case "date":
-                return self.dates.day(text)
-            case _:
-                return self.numbers.spelled(text)
+    def text(self, text: str, formats: Formats) -> Any:
+        """Return what a text means by its format; None if it should be a date, and is none."""
+        form = formats.form
+        if form is None:
+            return text
+        if form in DECIMAL_FORMATS:
+            return self.numbers.spelled(text)
+        if formats.is_or_text:
+            return self.dates.date_or_text(text, form)
+        return self.dates.day(text) if form == "date" else self.dates.moment(text)
 
 
 def _any_value(value: Any, reading: _Reading, formats: Formats | None, depth: int) -> Any:
     kind = type(value)
     if kind is str:
-        if formats is None or formats.form is None:
-            return value
-        return reading.text(value, formats.form)
+        return value if formats is None else reading.text(value, formats)
     if kind is bool or value is None:
         return value
     if kind is int or kind is Decimal or kind is float:
@@ -319,8 +328,13 @@ def _any_value(value: Any, reading: _Reading, formats: Formats | None, depth: in
 
 
 def _list(items: list[Any], reading: _Reading, formats: Formats | None, depth: int) -> list[Any]:
-    inner = None if formats is None else formats.items
-    found = [_any_value(item, reading, inner, depth) for item in items]
+    if formats is None:
+        found = [_any_value(item, reading, None, depth) for item in items]
+    else:
+        found = [
+            _any_value(item, reading, formats.item(place), depth)
+            for place, item in enumerate(items)
+        ]
     if None not in found:
         return found
     return [new for new, item in zip(found, items, strict=True) if new is not None or item is None]

@@ -201,6 +201,18 @@ MOMENT = "2026-10-01T14:00:00.123456+02:00"
             id="decimal",
         ),
         pytest.param(
+            {"type": "array", "prefixItems": [{"type": "string"}, TIME], "items": DATE},
+            ["soon", MOMENT, "2026-10-01T00:00:00"],
+            ["soon", "2026-10-01T12:00:00", "2026-10-01"],
+            id="tuple",
+        ),
+        pytest.param(
+            {"type": "array", "items": [{"type": "string"}, TIME]},
+            ["soon", MOMENT, MOMENT],
+            ["soon", "2026-10-01T12:00:00", MOMENT],
+            id="tuple-of-older-drafts",
+        ),
+        pytest.param(
             {"$ref": "#/definitions/tree"},
             {"at": MOMENT, "below": [{"at": MOMENT}]},
             {"at": "2026-10-01T12:00:00", "below": [{"at": "2026-10-01T12:00:00"}]},
@@ -215,6 +227,27 @@ def test_dates_within_lists_and_objects_take_mixpanels_form(
     root = {"definitions": {"moment": TIME, "tree": tree}}
 
     assert expected == converted(value, column, root=root, is_schema_enforced=is_schema_enforced)
+
+
+@pytest.mark.parametrize("form", ["date", "date-time"])
+@pytest.mark.parametrize("is_schema_enforced", [True, False])
+@pytest.mark.parametrize("wrap", [lambda it: it, lambda it: [it]])
+def test_a_text_that_need_not_be_a_date_stays(wrap, is_schema_enforced, form):
+    """Taps say so whose source holds both; what stands for no date is none all the same."""
+    one = {"anyOf": [{"type": "string", "format": form}, {"type": ["null", "string"]}]}
+    column = one if wrap("") == "" else {"type": "array", "items": one}
+    expected = {
+        "2026-10-01T14:00:00+02:00": "2026-10-01T12:00:00" if form == "date-time" else "2026-10-01",
+        "soon": "soon",
+        "10/01/2026": "10/01/2026",
+        "": None,
+        " 0000-00-00 00:00:00": None,
+        "0001-01-01": None,
+        "-infinity": None,
+    }
+    for text, found in expected.items():
+        value = converted(wrap(text), column, is_schema_enforced=is_schema_enforced)
+        assert value == (found if column is one else [found] if found else [])
 
 
 @pytest.mark.parametrize(
