@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, Final
 
-from target_mixpanel.mapping.json_schema import alternatives, own_types
+from target_mixpanel.mapping.json_schema import alternatives, own_types, string_format
 from target_mixpanel.model import JsonObject
 
 DECIMAL_FORMATS: Final = frozenset({"decimal", "numeric", "singer.decimal", "x-singer.decimal"})
@@ -24,9 +24,8 @@ class Formats:
         self._said = [here for here in alternatives(schema, root) if here]
         self._columns: dict[str, Formats] = {}
         self._places: dict[int, Formats] = {}
-        self.form: str | None = next(
-            (here["format"] for here in self._said if here.get("format") in _FORMATS), None
-        )
+        form = string_format(schema, root) if isinstance(schema, dict) else None
+        self.form: str | None = form if form in _FORMATS else None
         """The format of a text there, if it matters."""
         self.is_or_text: bool = any(map(_is_any_text, _branches(self._said)))
         """Whether a text without it is as good: a tap's way to say that not all of them have it."""

@@ -224,7 +224,8 @@ def _spreading_reader(read: OperandReader, spreads: Mapping[str, Spread]) -> Ope
             return operand
         made = [(each, operand.pop(name)) for name, each in spreads.items() if name in operand]
         for each, pairs in made:
-            each.add(pairs, operand)
+            if pairs is not None:
+                each.add(pairs, operand)
         return operand or msgspec.UNSET
 
     return read_all

@@ -41,7 +41,7 @@ def fetch(source: Source, stream_schema: StreamSchema, place: str, slots: Slots)
         case Constant(value=value):
             return lambda _: value
         case Column() as column:
-            get = _column_getter(column, stream_schema, place, slots)
+            get = column_getter(column, stream_schema, place, slots)
             hashed = column_hasher(column, stream_schema, place) if column.is_hashed else None
             if hashed is None and column.default is msgspec.UNSET:
                 return get
@@ -73,7 +73,7 @@ def fetch_id(
         text = as_text(value, field)
         return hashed(text) if text else text
 
-    return _with_default(_column_getter(source, stream_schema, place, slots), source, hash_id)
+    return _with_default(column_getter(source, stream_schema, place, slots), source, hash_id)
 
 
 def find(
@@ -156,7 +156,8 @@ def source_name(source: Source, otherwise: str) -> str:
             return path_name(path)
 
 
-def _column_getter(column: Column, stream_schema: StreamSchema, place: str, slots: Slots) -> Fetch:
+def column_getter(column: Column, stream_schema: StreamSchema, place: str, slots: Slots) -> Fetch:
+    """Return what fetches a column's value, also out of the JSON that it is in."""
     found, read = find(column, stream_schema, place, Times())
     get: Fetch = operator.itemgetter(slots.add(found))
     if read is None:
