@@ -11,9 +11,10 @@ import msgspec
 
 from target_mixpanel.limits import MAX_SAFE_INTEGER
 from target_mixpanel.mapping.canonical import canonical, canonical_json, scalar_text
+from target_mixpanel.mapping.epochs import moment_of_number
 from target_mixpanel.mapping.refusal import refuse
 from target_mixpanel.mapping.stream_schema import NO_DATES, LeftOut
-from target_mixpanel.mapping.times import moment_of_number, parse_moment
+from target_mixpanel.mapping.written_times import parse_moment
 from target_mixpanel.model import JsonObject
 from target_mixpanel.specs.spec import PlainCast, Times
 

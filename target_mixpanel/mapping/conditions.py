@@ -10,11 +10,12 @@ import msgspec
 
 from target_mixpanel.limits import EARLIEST_TIME_MS
 from target_mixpanel.mapping.canonical import scalar_text
+from target_mixpanel.mapping.instants import instant
 from target_mixpanel.mapping.paths import Slots, Values
 from target_mixpanel.mapping.refusal import UnmappableError, refuse
 from target_mixpanel.mapping.sources import fetch, source_name
 from target_mixpanel.mapping.stream_schema import StreamSchema
-from target_mixpanel.mapping.times import instant, parse_moment
+from target_mixpanel.mapping.written_times import parse_moment
 from target_mixpanel.specs.spec import Condition, IsOneOf, IsSet, StreamSpec, Times, times_of
 
 Meets: TypeAlias = Callable[[Values, int], bool]

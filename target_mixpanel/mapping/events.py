@@ -183,12 +183,7 @@ def compile_events(spec: EventSpec, stream_schema: StreamSchema) -> EventPlan:
     first_property = len(slots.all)
     constants = _constants(sources, spec, stream_schema)
     columns = {name: source for name, source in sources if isinstance(source, Column)}
-    conversions, spreads = [], {}
-    for name, column in columns.items():
-        made = _property(name, column, spec, stream_schema)
-        conversions.append((slots.add(made.column), made.convert, made.default))
-        if made.is_pairs:
-            spreads[name] = spread(made.column.name, _RULES.reserved, stream_schema)
+    conversions, spreads = _compile_columns(columns, spec, stream_schema, slots)
     ip_name = () if read_ip is None else ("ip",)
     names = ("time", "$insert_id", *id_names, *ip_name, *constants, *columns)
     plan = EventPlan(
@@ -211,6 +206,20 @@ def compile_events(spec: EventSpec, stream_schema: StreamSchema) -> EventPlan:
     )
     _try_constants(plan, spec)
     return plan
+
+
+def _compile_columns(
+    columns: Mapping[str, Column], spec: EventSpec, stream_schema: StreamSchema, slots: Slots
+) -> tuple[list[Conversion], dict[str, Spread]]:
+    """Return how each column is converted, and those that become properties of their own."""
+    conversions: list[Conversion] = []
+    spreads: dict[str, Spread] = {}
+    for name, column in columns.items():
+        made = _property(name, column, spec, stream_schema)
+        conversions.append((slots.add(made.column), made.convert, made.default))
+        if made.is_pairs:
+            spreads[name] = spread(made.column.name, _RULES.reserved, stream_schema)
+    return conversions, spreads
 
 
 def _assembler(names: Sequence[str]) -> Assembler:

@@ -11,11 +11,12 @@ import msgspec
 from target_mixpanel.errors import StreamSchemaError
 from target_mixpanel.limits import INSERT_ID_MAX_CHARS, RESERVED_IDS
 from target_mixpanel.mapping.canonical import canonical, canonical_json
+from target_mixpanel.mapping.instants import instant
 from target_mixpanel.mapping.json_schema import string_format
 from target_mixpanel.mapping.paths import WHOLE_RECORD, ResolvedColumn, Slots, Values, resolve
 from target_mixpanel.mapping.refusal import refuse
 from target_mixpanel.mapping.stream_schema import METADATA_PREFIX, StreamSchema
-from target_mixpanel.mapping.times import instant, parse_moment
+from target_mixpanel.mapping.written_times import parse_moment
 from target_mixpanel.specs.spec import (
     Column,
     Constant,

@@ -23,7 +23,8 @@ from target_mixpanel.mapping.properties import (
 from target_mixpanel.mapping.refusal import refuse
 from target_mixpanel.mapping.sources import column_hasher
 from target_mixpanel.mapping.stream_schema import NO_DATES, StreamSchema
-from target_mixpanel.mapping.times import iso_day, stands_for_none, utc_seconds
+from target_mixpanel.mapping.times import iso_day, utc_seconds
+from target_mixpanel.mapping.written_times import stands_for_none
 from target_mixpanel.specs.spec import Column, Constant, LookupTableSpec, Source, Times, times_of
 
 Cell: TypeAlias = Callable[[Any], str | None]

@@ -23,7 +23,8 @@ from target_mixpanel.mapping.formats import DECIMAL_FORMATS, Formats, formats_of
 from target_mixpanel.mapping.json_schema import certain_types, string_format
 from target_mixpanel.mapping.refusal import refuse
 from target_mixpanel.mapping.stream_schema import NO_DATES, LeftOut
-from target_mixpanel.mapping.times import iso_day, mixpanel_time, stands_for_none, utc_seconds
+from target_mixpanel.mapping.times import iso_day, mixpanel_time, utc_seconds
+from target_mixpanel.mapping.written_times import stands_for_none
 from target_mixpanel.model import JsonObject
 from target_mixpanel.specs.spec import Times
 

@@ -9,7 +9,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from target_mixpanel.mapping.refusal import UnmappableError
-from target_mixpanel.mapping.times import parse_iso, refuse_outside_window, time_reader
+from target_mixpanel.mapping.times import refuse_outside_window, time_reader
+from target_mixpanel.mapping.written_times import parse_iso
 from target_mixpanel.specs.spec import Times
 from tests.mapping.making import NOW_MS, properties_of, stream_schema_of
 
