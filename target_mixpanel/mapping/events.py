@@ -275,7 +275,8 @@ def _try_constants(plan: EventPlan, spec: EventSpec) -> None:
         if own is not None and own is not msgspec.UNSET:
             plan.read_time(own, _ANY_NOW_MS)
     except UnmappableError as error:
-        raise StreamSchemaError(f"{spec.place}.time: {error.flaw.detail}") from None
+        key = "time" if isinstance(spec.time, Constant) else "time.default"
+        raise StreamSchemaError(f"{spec.place}.{key}: {error.flaw.detail}") from None
     try:
         if not any(isinstance(source, Column) for source in id_sources(spec)):
             plan.identify([])

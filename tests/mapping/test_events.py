@@ -120,6 +120,12 @@ def test_a_time_may_be_the_same_for_all():
             id="no-time",
         ),
         pytest.param(
+            {"time": {"column": "created_at", "default": "soon"}},
+            "time.default: is not ISO 8601; if it is right, say how it is spelled, as in "
+            'time_format: "%d/%m/%Y %H:%M"',
+            id="no-default-time",
+        ),
+        pytest.param(
             {"time": {"value": True}}, "time: is neither a text nor a number", id="boolean-time"
         ),
         pytest.param(
