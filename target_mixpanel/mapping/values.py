@@ -160,7 +160,7 @@ class _Numbers:
             return str(value)
         number = value if type(value) is Decimal else Decimal(repr(value))
         if not number.is_finite():
-            refuse("not_a_number", detail="is NaN or infinite")
+            refuse("not_a_number", self._field, "is NaN or infinite")
         double = float(number)
         if math.isinf(double):
             self._on_large_integer(self._field)
