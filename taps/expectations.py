@@ -2,10 +2,10 @@
 
 from typing import Any, Final
 
-OFFSET_IN_LISTS: Final = "+00:00"
+OFFSET_IN_LISTS: Final = ""
 """Behind a date-time in a list: "" once these, too, become Mixpanel's dates."""
 
-ARE_ZERO_DATES_LEFT_OUT: Final = False
+ARE_ZERO_DATES_LEFT_OUT: Final = True
 """The year 1 among them. Or else they arrive as the texts that they are."""
 
 ARE_BLANKS_NOBODY: Final = False

@@ -26,6 +26,10 @@ LOOKUP_TABLE_MAX_CALLS: Final = 100
 EVENT_MAX_BYTES: Final = 999_999
 """Uncompressed JSON of one event. The page says less than "1MB", read as 10^6."""
 
+EVENT_VALUE_MAX_BYTES: Final = 8_000
+"""JSON of a list or object on an event: "8KB", read as 8 x 10^3. What becomes of a larger one is
+not said. https://docs.mixpanel.com/docs/data-structure/property-reference/data-type"""
+
 MAX_PROPERTIES: Final = 254
 """Properties of an event: "fewer than 255" on the import page, "up to 255" elsewhere."""
 
@@ -38,9 +42,13 @@ MAX_ARRAY_ITEMS: Final = 254
 MAX_DEPTH: Final = 3
 """Levels of nested objects below a property's name, by the import page."""
 
-NAME_MAX_CHARS: Final = 255
-"""Characters of an event's or property's name; Mixpanel truncates longer ones, which may merge two
-names into one. https://docs.mixpanel.com/docs/data-structure/events-and-properties"""
+NAME_MAX_BYTES: Final = 255
+"""UTF-8 bytes of an event's or property's name; Mixpanel truncates longer ones, which may merge two
+names into one. The page says 255 characters, and of texts another one says 255 bytes; this holds
+under either reading. https://docs.mixpanel.com/docs/data-structure/events-and-properties"""
+
+NAME_SHORT_CHARS: Final = NAME_MAX_BYTES // 4
+"""So long a name is short enough whatever its characters are, of four bytes at most."""
 
 TEXT_MAX_BYTES: Final = 255
 """Of a text property; a longer one is cut, not refused. The import page says 255 characters, this
@@ -126,3 +134,8 @@ PARTS_OF_AN_UPDATE: Final = frozenset(
 )
 """What stands beside an operation in an update of a profile, and what Mixpanel alone sets; no
 properties. https://developer.mixpanel.com/reference/user-profiles"""
+
+
+def is_too_long(name: str) -> bool:
+    """Say whether Mixpanel would cut an event's or a property's *name*."""
+    return len(name.encode("utf-8", "surrogatepass")) > NAME_MAX_BYTES

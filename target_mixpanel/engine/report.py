@@ -2,6 +2,7 @@
 
 import os
 import shlex
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -35,10 +36,8 @@ def stream_report(counts: StreamCounts) -> dict[str, Any]:
             {**msgspec.structs.asdict(kind), "records": records}
             for kind, records in at.rejected.most_common()
         ],
-        "unused_columns_breached": {
-            printable(column): records
-            for column, records in at.unused_columns_breached.most_common()
-        },
+        "unused_columns_breached": _by_column(at.unused_columns_breached),
+        "values_left_out": _by_column(at.values_left_out),
         "cut_texts": [printable(name) for name in list(counts.cut_texts)],
         "filtered": at.filtered,
         "deleted": at.deleted,
@@ -70,13 +69,21 @@ def stream_line(counts: StreamCounts) -> str:
     line = f"{printable(counts.stream)}: {', '.join(parts)}"
     if report["rejected"]:
         line += f"\n    rejected: {counts.top_reasons()}"
-    breached = report["unused_columns_breached"]
-    if breached:
+    for key, what in (
+        ("unused_columns_breached", "breaks the schema, but nothing uses it"),
+        ("values_left_out", "left out, for Mixpanel has no such value"),
+    ):
         columns = ", ".join(
-            f"{column} x {records:,}" for column, records in list(breached.items())[:_COLUMNS_SHOWN]
+            f"{column} x {records:,}"
+            for column, records in list(report[key].items())[:_COLUMNS_SHOWN]
         )
-        line += f"\n    breaks the schema, but nothing uses it: {columns}"
+        if columns:
+            line += f"\n    {what}: {columns}"
     return line
+
+
+def _by_column(records: Counter[str]) -> dict[str, int]:
+    return {printable(column): number for column, number in records.most_common()}
 
 
 def run_report(summary: Summary, outcome: RunOutcome, error: str | None = None) -> dict[str, Any]:

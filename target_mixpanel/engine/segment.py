@@ -131,6 +131,7 @@ class SegmentCompiler:
             self._window,
             now_ms=self._now_ms,
             on_unused=partial(_count_unused_breach, counts),
+            on_left_out=partial(_count_left_out, counts),
         )
         self._warnings.look_at(specs, stream_schema)
         if pipeline.left_out:
@@ -173,6 +174,7 @@ class SegmentCompiler:
             takes_metadata=settings.add_record_metadata,
             hash_key=None if settings.hash_key is None else settings.hash_key.encode(),
             insert_id_salt=settings.insert_id_salt,
+            is_blank_null=settings.empty_as_null,
             bookmark_properties=message.bookmark_properties,
             on_large_integer=partial(_note_large_integer, counts),
         )
@@ -190,11 +192,23 @@ def _count_unused_breach(counts: StreamCounts, column: str, flaw: Flaw) -> None:
         )
 
 
+def _count_left_out(counts: StreamCounts, column: str, what: str) -> None:
+    """Count a record of which something was not sent; warn of the column's first."""
+    if counts.count_left_out(column):
+        logger.warning(
+            '%s: "%s" has %s; the report counts such records as values_left_out',
+            printable(counts.stream),
+            printable(column),
+            what,
+        )
+
+
 def _note_large_integer(counts: StreamCounts, column: str) -> None:
     """Warn of the first integer that becomes its text, in each of a stream's columns."""
     if counts.note_large_integer(column):
         logger.warning(
-            '%s: "%s" has integers beyond 2^53, which Mixpanel would round; they are sent as text',
+            '%s: "%s" has integers beyond 2^53, which Mixpanel would round; they are sent as text '
+            "(as: text makes texts of all, as: number doubles)",
             printable(counts.stream),
             printable(column),
         )

@@ -56,6 +56,8 @@ class StreamCounts:
         """The files where rejected records were set aside, in the order that they were begun."""
         self.unused_columns_breached: Counter[str] = Counter()
         """Records that loaded though they break the schema in this column, which nothing uses."""
+        self.values_left_out: Counter[str] = Counter()
+        """Records that loaded without all that they have in this column."""
         self._large_integers: set[str] = set()
         """Columns that have some, as far as they are told apart."""
         self.requests = 0
@@ -101,12 +103,18 @@ class StreamCounts:
 
     def count_unused_breach(self, column: str) -> bool:
         """Count a record that breaks the schema in an unused column; say whether that is new."""
+        return self._count(self.unused_columns_breached, column)
+
+    def count_left_out(self, column: str) -> bool:
+        """Count a record that loads without a value of *column*; say whether that is new."""
+        return self._count(self.values_left_out, column)
+
+    def _count(self, records: Counter[str], column: str) -> bool:
         with self._lock:
-            breached = self.unused_columns_breached
-            if column not in breached and len(breached) >= _KINDS_TOLD_APART:
+            if column not in records and len(records) >= _KINDS_TOLD_APART:
                 column = NO_SINGLE_COLUMN
-            breached[column] += 1
-            return breached[column] == 1
+            records[column] += 1
+            return records[column] == 1
 
     def note_large_integer(self, column: str) -> bool:
         """Note that *column* has integers beyond 2^53; say whether that is new."""
@@ -175,6 +183,7 @@ class StreamCounts:
                 deleted=self.deleted,
                 rejected=self.rejected.copy(),
                 unused_columns_breached=self.unused_columns_breached.copy(),
+                values_left_out=self.values_left_out.copy(),
                 requests=self.requests,
                 retries=self.retries,
                 bytes_sent=self.bytes_sent,
@@ -197,6 +206,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     deleted: int
     rejected: Counter[RejectionKind]
     unused_columns_breached: Counter[str]
+    values_left_out: Counter[str]
     requests: int
     retries: int
     bytes_sent: int

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
@@ -10,12 +10,13 @@ import msgspec
 
 from target_mixpanel.limits import EARLIEST_TIME_MS
 from target_mixpanel.mapping.canonical import scalar_text
+from target_mixpanel.mapping.instants import instant
 from target_mixpanel.mapping.paths import Slots, Values
 from target_mixpanel.mapping.refusal import UnmappableError, refuse
 from target_mixpanel.mapping.sources import fetch, source_name
 from target_mixpanel.mapping.stream_schema import StreamSchema
-from target_mixpanel.mapping.times import instant, parse_iso
-from target_mixpanel.specs.spec import Condition, IsOneOf, IsSet, StreamSpec
+from target_mixpanel.mapping.written_times import parse_moment
+from target_mixpanel.specs.spec import Condition, IsOneOf, IsSet, StreamSpec, Times, times_of
 
 Meets: TypeAlias = Callable[[Values, int], bool]
 """(a record's values, now in ms) → whether it meets a condition; refuses what cannot be told."""
@@ -93,7 +94,7 @@ def compile_conditions(
             return None
         place = f"{spec.place}.{key}"
         get = fetch(condition.column, stream_schema, place, slots)
-        is_met = _question(condition, key, spec.timezone)
+        is_met = _question(condition, key, times_of(spec))
         return lambda values, now_ms: is_met(get(values), now_ms)
 
     return Conditions(
@@ -103,11 +104,11 @@ def compile_conditions(
     )
 
 
-def _question(condition: Condition, key: str, timezone: tzinfo) -> Callable[[Any, int], bool]:
+def _question(condition: Condition, key: str, times: Times) -> Callable[[Any, int], bool]:
     field = source_name(condition.column, key)
     match condition:
         case IsSet():
-            return lambda value, now_ms: _is_set(value, now_ms, timezone, field, key)
+            return lambda value, now_ms: _is_set(value, now_ms, times, field, key)
         case IsOneOf(values=values):
             spellings = frozenset[str]().union(*map(_spellings, values))
             has_null = None in values
@@ -116,12 +117,12 @@ def _question(condition: Condition, key: str, timezone: tzinfo) -> Callable[[Any
             )
 
 
-def _is_set(value: Any, now_ms: int, timezone: tzinfo, field: str, key: str) -> bool:
+def _is_set(value: Any, now_ms: int, times: Times, field: str, key: str) -> bool:
     """Say by its meaning whether a value says yes, or is an instant that has come."""
     if value is None or value is True or value is False:
         return value is True
     if isinstance(value, datetime):
-        return EARLIEST_TIME_MS <= instant(value, timezone) // _MILLISECOND <= now_ms
+        return EARLIEST_TIME_MS <= instant(value, times.timezone) // _MILLISECOND <= now_ms
     if type(value) in {int, float, Decimal}:
         return _spelling(value, field, key) != "0"
     text = _spelling(value, field, key)
@@ -129,7 +130,7 @@ def _is_set(value: Any, now_ms: int, timezone: tzinfo, field: str, key: str) -> 
         return True
     if text in _NOTHING or _ZEROS.fullmatch(text) or _NO_DAY.fullmatch(text):
         return False
-    moment = _moment(text)
+    moment = parse_moment(text.upper(), times.form)
     if moment is None:
         refuse(
             f"invalid_{key}",
@@ -137,12 +138,7 @@ def _is_set(value: Any, now_ms: int, timezone: tzinfo, field: str, key: str) -> 
             "is a text that means neither yes nor no nor an instant; list what counts: "
             f"{key}: {{column: …, is: [values]}}",
         )
-    return EARLIEST_TIME_MS <= instant(moment, timezone) // _MILLISECOND <= now_ms
-
-
-def _moment(text: str) -> datetime | None:
-    spelled = text.upper()
-    return parse_iso(f"{spelled[:-4]}Z" if spelled.endswith(" UTC") else spelled)
+    return EARLIEST_TIME_MS <= instant(moment, times.timezone) // _MILLISECOND <= now_ms
 
 
 def _spelling(value: Any, field: str, key: str) -> str:

@@ -1,12 +1,12 @@
 """How does a record become an event?"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
 from target_mixpanel.errors import StreamSchemaError, printable
-from target_mixpanel.limits import MAX_PROPERTIES, RESERVED_EVENT_PROPERTIES
+from target_mixpanel.limits import EVENT_VALUE_MAX_BYTES, MAX_PROPERTIES, RESERVED_EVENT_PROPERTIES
 from target_mixpanel.mapping.conditions import Conditions, compile_conditions
 from target_mixpanel.mapping.identity import NO_LOCATION, Identify, identifier, ip_reader
 from target_mixpanel.mapping.identity_events import (
@@ -16,9 +16,11 @@ from target_mixpanel.mapping.identity_events import (
     possible_events,
 )
 from target_mixpanel.mapping.insert_id import InsertIdReader, insert_id_reader
+from target_mixpanel.mapping.pairs import Spread, spread
 from target_mixpanel.mapping.paths import ResolvedColumn, Slot, Slots, Values
 from target_mixpanel.mapping.properties import (
     ColumnConversion,
+    CompiledProperty,
     PropertyRules,
     column_converter,
     compile_property,
@@ -28,8 +30,10 @@ from target_mixpanel.mapping.properties import (
 from target_mixpanel.mapping.refusal import UnmappableError, refuse
 from target_mixpanel.mapping.sources import Fetch, column_hasher, fetch, source_name
 from target_mixpanel.mapping.stream_schema import StreamSchema
+from target_mixpanel.mapping.time_columns import refuse_without_instants
 from target_mixpanel.mapping.times import TimeReader, refuse_outside_window, time_reader
 from target_mixpanel.mapping.values import Converter, encode
+from target_mixpanel.model import NO_SINGLE_COLUMN, JsonObject
 from target_mixpanel.specs.columns import id_sources
 from target_mixpanel.specs.spec import (
     Column,
@@ -38,6 +42,7 @@ from target_mixpanel.specs.spec import (
     EventSpec,
     Source,
     StreamName,
+    times_of,
 )
 
 Conversion: TypeAlias = tuple[int, Converter | None, Any]
@@ -69,6 +74,8 @@ class Assembler(msgspec.Struct, frozen=True):
     """(event's name, its properties) → event."""
     properties: Callable[..., Any]
     """Values in the order compiled, None where there is none → properties."""
+    names: Sequence[str]
+    """Of the properties, as far as no record tells them."""
 
 
 class EventPlan(msgspec.Struct, frozen=True):
@@ -101,6 +108,15 @@ class EventPlan(msgspec.Struct, frozen=True):
     left_out: tuple[str, ...]
     """Columns that "*" does not take though nobody excluded them."""
     conditions: Conditions = Conditions()
+
+    def large_values(self, content: Any) -> Iterator[str]:
+        """Yield the properties of an event that are lists or objects of too many bytes."""
+        is_dict = isinstance(content, dict)
+        properties = content["properties"] if is_dict else content.properties
+        for place, name in enumerate(self.assembler.names):
+            value = properties.get(name) if is_dict else getattr(properties, f"p{place}")
+            if type(value) in {list, dict} and len(encode(value)) > EVENT_VALUE_MAX_BYTES:
+                yield name
 
     def time_ms(self, values: Values, now_ms: int) -> int | None:
         """Return when it happened, None where that cannot be told."""
@@ -137,10 +153,9 @@ class EventPlan(msgspec.Struct, frozen=True):
             ip = () if self.read_ip is None else (self.read_ip(values),)
             for slot, convert, default in self.conversions:
                 value = values[slot]
-                if value is None:
-                    values[slot] = default
-                elif convert is not None:
-                    values[slot] = convert(value)
+                if value is not None and convert is not None:
+                    value = convert(value)
+                values[slot] = default if value is None else value
         except UnmappableError as error:
             error.insert_id = insert_id
             raise
@@ -161,6 +176,7 @@ def compile_events(spec: EventSpec, stream_schema: StreamSchema) -> EventPlan:
     place = spec.place
     sources, left_out = property_sources(spec, spec.properties, _RULES, stream_schema)
     slots = Slots()
+    refuse_without_instants(spec.time, stream_schema, f"{place}.time")
     name_event = _event_namer(spec, stream_schema, slots)
     fetch_time = fetch(spec.time, stream_schema, f"{place}.time", slots)
     id_names, identify = identifier(spec, stream_schema, slots)
@@ -170,7 +186,7 @@ def compile_events(spec: EventSpec, stream_schema: StreamSchema) -> EventPlan:
     first_property = len(slots.all)
     constants = _constants(sources, spec, stream_schema)
     columns = {name: source for name, source in sources if isinstance(source, Column)}
-    conversions = [_conversion(name, columns[name], spec, stream_schema, slots) for name in columns]
+    conversions, spreads = _compile_columns(columns, spec, stream_schema, slots)
     ip_name = () if read_ip is None else ("ip",)
     names = ("time", "$insert_id", *id_names, *ip_name, *constants, *columns)
     plan = EventPlan(
@@ -180,7 +196,7 @@ def compile_events(spec: EventSpec, stream_schema: StreamSchema) -> EventPlan:
         name_event=name_event,
         fetch_time=fetch_time,
         time_name=source_name(spec.time, "time"),
-        read_time=time_reader(spec.time_unit, spec.timezone, source_name(spec.time, "time")),
+        read_time=time_reader(times_of(spec), source_name(spec.time, "time")),
         id_names=id_names,
         identify=identify,
         read_insert_id=read_insert_id,
@@ -188,12 +204,26 @@ def compile_events(spec: EventSpec, stream_schema: StreamSchema) -> EventPlan:
         constants=tuple(msgspec.Raw(encode(value)) for value in constants.values()),
         first_property=first_property,
         conversions=tuple(made for made in conversions if made[1:] != (None, None)),
-        assembler=_assembler(names),
+        assembler=_spreading_assembler(names, spreads) if spreads else _assembler(names),
         left_out=left_out,
         conditions=conditions,
     )
     _try_constants(plan, spec)
     return plan
+
+
+def _compile_columns(
+    columns: Mapping[str, Column], spec: EventSpec, stream_schema: StreamSchema, slots: Slots
+) -> tuple[list[Conversion], dict[str, Spread]]:
+    """Return how each column is converted, and those that become properties of their own."""
+    conversions: list[Conversion] = []
+    spreads: dict[str, Spread] = {}
+    for name, column in columns.items():
+        made = _property(name, column, spec, stream_schema)
+        conversions.append((slots.add(made.column), made.convert, made.default))
+        if made.is_pairs:
+            spreads[name] = spread(made.column.name, _RULES.reserved, stream_schema)
+    return conversions, spreads
 
 
 def _assembler(names: Sequence[str]) -> Assembler:
@@ -215,18 +245,42 @@ def _assembler(names: Sequence[str]) -> Assembler:
             lambda *values: {
                 name: value for name, value in zip(names, values, strict=True) if value is not None
             },
+            names,
         )
     event = msgspec.defstruct("Event", [("event", str), ("properties", properties)], gc=False)
-    return Assembler(event, properties)
+    return Assembler(event, properties, names)
+
+
+def _spreading_assembler(names: Sequence[str], spreads: Mapping[str, Spread]) -> Assembler:
+    """Return the same where some columns become properties of their own, by names of the record."""
+
+    def properties(*values: Any) -> JsonObject:
+        given = {
+            name: value for name, value in zip(names, values, strict=True) if value is not None
+        }
+        made = [(each, given.pop(name)) for name, each in spreads.items() if name in given]
+        for each, pairs in made:
+            each.add(pairs, given)
+        if len(given) > MAX_PROPERTIES:
+            detail = f"makes more than {MAX_PROPERTIES} properties of one event"
+            column = made[0][0].column if made else NO_SINGLE_COLUMN
+            refuse("too_many_properties", column, detail, stage="limit")
+        return given
+
+    return Assembler(
+        lambda name, content: {"event": name, "properties": content}, properties, names
+    )
 
 
 def _try_constants(plan: EventPlan, spec: EventSpec) -> None:
     """Refuse a time or an id that is the same for every record, and wrong for every one."""
     try:
-        if isinstance(spec.time, Constant):
-            plan.read_time(spec.time.value, _ANY_NOW_MS)
+        own = spec.time.value if isinstance(spec.time, Constant) else spec.time.default
+        if own is not None and own is not msgspec.UNSET:
+            plan.read_time(own, _ANY_NOW_MS)
     except UnmappableError as error:
-        raise StreamSchemaError(f"{spec.place}.time: {error.flaw.detail}") from None
+        key = "time" if isinstance(spec.time, Constant) else "time.default"
+        raise StreamSchemaError(f"{spec.place}.{key}: {error.flaw.detail}") from None
     try:
         if not any(isinstance(source, Column) for source in id_sources(spec)):
             plan.identify([])
@@ -271,22 +325,17 @@ def _constants(
     return constants
 
 
-def _conversion(
-    name: str,
-    column: Column,
-    spec: EventSpec,
-    stream_schema: StreamSchema,
-    slots: Slots,
-) -> Conversion:
+def _property(
+    name: str, column: Column, spec: EventSpec, stream_schema: StreamSchema
+) -> CompiledProperty:
     place = f"{spec.place}.properties"
     # An identity event's ids are ids, whatever their columns hold.
     convert_id = identity_converter(spec, stream_schema, name, column)
 
     def converter_of(found: ResolvedColumn) -> Converter | None:
         if column.is_hashed:
-            return column_hasher(stream_schema, place, found.name)
-        return convert_id or column_converter(found, stream_schema, spec.timezone)
+            return column_hasher(column, stream_schema, place, found.name)
+        return convert_id or column_converter(found, stream_schema, times_of(spec))
 
     conversion = ColumnConversion(converter_of, convert_id)
-    made = compile_property(name, column, conversion, stream_schema, place)
-    return slots.add(made.column), made.convert, made.default
+    return compile_property(name, column, conversion, stream_schema, place, times_of(spec))

@@ -11,11 +11,12 @@ import msgspec
 from target_mixpanel.errors import StreamSchemaError
 from target_mixpanel.limits import INSERT_ID_MAX_CHARS, RESERVED_IDS
 from target_mixpanel.mapping.canonical import canonical, canonical_json
+from target_mixpanel.mapping.instants import instant
 from target_mixpanel.mapping.json_schema import string_format
 from target_mixpanel.mapping.paths import WHOLE_RECORD, ResolvedColumn, Slots, Values, resolve
 from target_mixpanel.mapping.refusal import refuse
 from target_mixpanel.mapping.stream_schema import METADATA_PREFIX, StreamSchema
-from target_mixpanel.mapping.times import instant, parse_iso
+from target_mixpanel.mapping.written_times import parse_moment
 from target_mixpanel.model import NO_SINGLE_COLUMN
 from target_mixpanel.specs.spec import (
     Column,
@@ -24,7 +25,9 @@ from target_mixpanel.specs.spec import (
     KeyColumns,
     KeyProperties,
     Source,
+    Times,
     VerbatimInsertId,
+    times_of,
 )
 
 InsertIdReader: TypeAlias = Callable[[Values, str, int], str]
@@ -92,7 +95,7 @@ def _member(source: Source, spec: EventSpec, stream_schema: StreamSchema, place:
             if default is None or default is msgspec.UNSET:
                 return _Member(column, is_time)
             if is_time and isinstance(default, str):
-                return _Member(column, is_time, _canonical_time(default, spec.timezone))
+                return _Member(column, is_time, _canonical_time(default, times_of(spec)))
             return _Member(column, is_time, canonical(default, place))
 
 
@@ -151,7 +154,7 @@ def _hashed(
     stream_schema: StreamSchema,
     slots: Slots,
 ) -> InsertIdReader:
-    recipe, timezone = _Recipe(stream_schema), spec.timezone
+    recipe, times = _Recipe(stream_schema), times_of(spec)
     readers = [
         (slots.add(member.column), member.column.name, member.is_time, member.stand_in)
         for member in members
@@ -171,11 +174,11 @@ def _hashed(
             if kind is int:
                 keys.append(value)
             elif kind is str:
-                keys.append(_canonical_time(value, timezone) if is_time else value)
+                keys.append(_canonical_time(value, times) if is_time else value)
             elif value is None and stand_in is not None:
                 keys.append(stand_in)
             else:
-                keys.append(_canonical_key(value, name, timezone))
+                keys.append(_canonical_key(value, name, times.timezone))
         for place, constant in constants:
             keys.insert(place, constant)
         hashed = recipe.begun(event).copy()
@@ -238,11 +241,11 @@ def _canonical_key(value: Any, name: str, timezone: tzinfo) -> Any:
     return canonical(value, name)
 
 
-def _canonical_time(text: str, timezone: tzinfo) -> Any:
+def _canonical_time(text: str, times: Times) -> Any:
     """Return a date-time's instant: its spellings are one key, a nanosecond later is another."""
-    moment = parse_iso(text)
+    moment = parse_moment(text, times.form)
     if moment is None:
         return text
     finer = _FINER_THAN_MICROSECONDS.search(text)
-    microseconds = instant(moment, timezone) // _MICROSECOND
+    microseconds = instant(moment, times.timezone) // _MICROSECOND
     return {"us": microseconds, "finer": finer.group(1)} if finer else {"us": microseconds}

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime, tzinfo
+from datetime import date, datetime
 from functools import partial
 from typing import Any, Final, TypeAlias
 
@@ -11,7 +11,7 @@ import msgspec
 from target_mixpanel.errors import StreamSchemaError, listed, printable
 from target_mixpanel.mapping.canonical import scalar_text
 from target_mixpanel.mapping.conditions import Conditions, compile_conditions
-from target_mixpanel.mapping.json_schema import string_format
+from target_mixpanel.mapping.formats import Formats, formats_of
 from target_mixpanel.mapping.paths import ResolvedColumn, Slot, Slots, Values, resolve
 from target_mixpanel.mapping.properties import (
     ColumnConversion,
@@ -22,12 +22,13 @@ from target_mixpanel.mapping.properties import (
 )
 from target_mixpanel.mapping.refusal import refuse
 from target_mixpanel.mapping.sources import column_hasher
-from target_mixpanel.mapping.stream_schema import StreamSchema
+from target_mixpanel.mapping.stream_schema import NO_DATES, StreamSchema
 from target_mixpanel.mapping.times import iso_day, utc_seconds
-from target_mixpanel.specs.spec import Column, Constant, LookupTableSpec, Source
+from target_mixpanel.mapping.written_times import stands_for_none
+from target_mixpanel.specs.spec import Column, Constant, LookupTableSpec, Source, Times, times_of
 
-Cell: TypeAlias = Callable[[Any], str]
-"""A column's value, never None → the text that Mixpanel reads it from."""
+Cell: TypeAlias = Callable[[Any], str | None]
+"""A column's value, never None → the text that Mixpanel reads it from; None: there is none."""
 
 _RULES: Final = PropertyRules(at_most=None, reserved=frozenset())
 
@@ -80,7 +81,8 @@ class LookupTablePlan(msgspec.Struct, frozen=True):
         cells = [key]
         for slot, empty, cell in self.columns:
             value = None if slot is None else values[slot]
-            cells.append(empty if value is None else cell(value))
+            text = None if value is None else cell(value)
+            cells.append(empty if text is None else text)
         return TableRow(key, _line(cells))
 
     def _key(self, value: Any) -> str:
@@ -134,7 +136,7 @@ def _column(
     name: str, source: Source, spec: LookupTableSpec, stream_schema: StreamSchema, slots: Slots
 ) -> tuple[int | None, str, Cell]:
     place = f"{spec.place}.properties"
-    any_cell = partial(_cell, field="value", timezone=UTC, form=None)
+    any_cell = partial(_cell, field="value", times=Times(), formats=None, tell=lambda: None)
     match source:
         case Constant(value=value):
             text = (
@@ -148,54 +150,64 @@ def _column(
 
     def cell_of(found: ResolvedColumn) -> Cell:
         if column.is_hashed:
-            return column_hasher(stream_schema, place, found.name)
-        form = string_format(found.schema, stream_schema.schema)
-        return partial(_cell, field=found.name, timezone=spec.timezone, form=form)
+            return column_hasher(column, stream_schema, place, found.name)
+        formats = formats_of(found.schema, stream_schema.schema)
+        tell = partial(stream_schema.on_left_out, found.name, NO_DATES)
+        return partial(_cell, field=found.name, times=times_of(spec), formats=formats, tell=tell)
 
-    made = compile_property(name, column, ColumnConversion(cell_of, any_cell), stream_schema, place)
+    conversion = ColumnConversion(cell_of, any_cell)
+    made = compile_property(name, column, conversion, stream_schema, place, times_of(spec))
+    if made.is_pairs:
+        raise StreamSchemaError(
+            f'{place}: "{printable(name)}" is read as pairs, which differ from row to row, and a '
+            "lookup table's columns are the same for all; take it out"
+        )
     empty = "" if made.default is None else made.default
     return slots.add(made.column), empty, made.convert or any_cell
 
 
-def _cell(value: Any, field: str, timezone: tzinfo, form: str | None) -> str:
-    """Return the text of a value of a column with the `format` *form*."""
-    if type(value) is str:
-        match form:
-            case "date-time":
-                return _time_cell(value, timezone)
-            case "date":
-                return _day_cell(value)
-            case _:
-                return value
-    if isinstance(value, date):
-        text = value.isoformat()
-        return _time_cell(text, timezone) if isinstance(value, datetime) else _day_cell(text)
+def _cell(
+    value: Any, field: str, times: Times, formats: Formats | None, tell: Callable[[], None]
+) -> str | None:
+    """Return the text of a value, None if it is a date that is none, of which it *tells*."""
+    form = None if formats is None else formats.form
+    if type(value) is str and form not in {"date", "date-time"}:
+        return value
+    if type(value) is str or isinstance(value, date):
+        found = _date_cell(value, times, form)
+        if found is None and formats is not None and formats.is_or_text:
+            found = None if stands_for_none(str(value)) else str(value)
+        if found is None:
+            tell()
+        return found
     if type(value) is list:
-        return _list_cell(value, field)
+        item_formats = None if formats is None else formats.items  # a table's lists are of one kind
+        return _list_cell(value, field, lambda item: _cell(item, field, times, item_formats, tell))
     scalar = scalar_text(value, field)
     if scalar is None:
         refuse("invalid_value", field, "is an object, and a lookup table takes none")
     return scalar
 
 
-def _list_cell(items: list[Any], field: str) -> str:
+def _list_cell(items: list[Any], field: str, text_of: Cell) -> str:
     """Return a list as JSON; a lookup table's lists are of texts, so numbers become such."""
-    texts = [scalar_text(item, field) for item in items]
-    if None in texts:
+    if any(item is None or isinstance(item, (dict, list)) for item in items):
         refuse("invalid_value", field, "is a list of more than texts, numbers and booleans")
-    return _encode_list(texts).decode()
+    return _encode_list([text for text in map(text_of, items) if text is not None]).decode()
 
 
-def _time_cell(text: str, timezone: tzinfo) -> str:
-    """Return a date-time by RFC 3339, in UTC and whole seconds; a text that is none as it is."""
-    found = utc_seconds(text, timezone)
-    return text if found is None else f"{found}Z"
+def _date_cell(value: str | date, times: Times, form: str | None) -> str | None:
+    """
+    Return a date-time by RFC 3339, in UTC and whole seconds, None if it is none.
 
-
-def _day_cell(text: str) -> str:
-    """Return a date as its midnight in UTC: a date alone would be a text to Mixpanel."""
-    found = iso_day(text)
-    return text if found is None else f"{found}T00:00:00Z"
+    A day is its midnight in UTC: alone it would be a text to Mixpanel.
+    """
+    if isinstance(value, datetime) or (form == "date-time" and isinstance(value, str)):
+        text = value if isinstance(value, str) else value.isoformat()
+        found = utc_seconds(text, times)
+        return None if found is None else f"{found}Z"
+    found = iso_day(value, times.form) if isinstance(value, str) else iso_day(value.isoformat())
+    return None if found is None else f"{found}T00:00:00Z"
 
 
 def _line(cells: list[str]) -> bytes:

@@ -9,15 +9,16 @@ import msgspec
 
 from target_mixpanel.errors import StreamSchemaError, listed, printable
 from target_mixpanel.limits import PROFILE_VALUE_MAX_BYTES
+from target_mixpanel.mapping.formats import DECIMAL_FORMATS
 from target_mixpanel.mapping.json_schema import certain_types, string_format
 from target_mixpanel.mapping.paths import ResolvedColumn
 from target_mixpanel.mapping.properties import CONTAINERS, column_converter
 from target_mixpanel.mapping.refusal import refuse
 from target_mixpanel.mapping.sources import column_hasher
 from target_mixpanel.mapping.stream_schema import StreamSchema
-from target_mixpanel.mapping.values import DECIMAL_FORMATS, Converter, any_converter, encode
+from target_mixpanel.mapping.values import Converter, any_converter, encode
 from target_mixpanel.specs.operations import Operation
-from target_mixpanel.specs.spec import AllColumns, Column, GroupSpec, UserSpec
+from target_mixpanel.specs.spec import AllColumns, Column, GroupSpec, UserSpec, times_of
 
 _Rule: TypeAlias = Callable[[Any, Any, str], Any]
 """(the column's value, the same as a property's, what a refusal calls it) → the operand."""
@@ -55,10 +56,10 @@ def operand_converter(
         StreamSchemaError: By the schema the column never holds such a value.
     """
     if column.is_hashed:
-        convert: Converter | None = column_hasher(stream_schema, place, found.name)
+        convert: Converter | None = column_hasher(column, stream_schema, place, found.name)
         kinds = frozenset({"string"})
     else:
-        convert = column_converter(found, stream_schema, spec.timezone, _ANY_NUMBER_OF_ITEMS)
+        convert = column_converter(found, stream_schema, times_of(spec), _ANY_NUMBER_OF_ITEMS)
         kinds = _certain_types(found, stream_schema)
     takes = _takes(spec.operation)
     if kinds and takes.types is not None and not kinds & takes.types:

@@ -1,6 +1,6 @@
 """How does a record become an update of a user's or a group's profile?"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, TypeAlias
 
@@ -14,6 +14,7 @@ from target_mixpanel.limits import (
 from target_mixpanel.mapping.conditions import Conditions, compile_conditions
 from target_mixpanel.mapping.identity import NO_LOCATION, ip_reader
 from target_mixpanel.mapping.operands import constant_converter, operand_converter
+from target_mixpanel.mapping.pairs import Spread, spread
 from target_mixpanel.mapping.paths import Slot, Slots, Values
 from target_mixpanel.mapping.profile_ids import Identifier, profile_identifier
 from target_mixpanel.mapping.properties import (
@@ -38,6 +39,7 @@ from target_mixpanel.specs.spec import (
     Source,
     UserSpec,
     WholeProfile,
+    times_of,
 )
 
 Operand: TypeAlias = JsonObject | list[str] | None
@@ -171,6 +173,7 @@ def _properties_reader(
     convert_constant = constant_converter(spec.operation)
     constants: JsonObject = {}
     columns = []
+    spreads: dict[str, Spread] = {}
     for name, source in sources:
         match source:
             case Constant(value=None):
@@ -183,9 +186,14 @@ def _properties_reader(
                     operand_converter, spec, column, stream_schema=stream_schema, place=place
                 )
                 conversion = ColumnConversion(convert, convert_constant)
-                made = compile_property(name, column, conversion, stream_schema, place)
+                made = compile_property(
+                    name, column, conversion, stream_schema, place, times_of(spec)
+                )
+                if made.is_pairs:
+                    spreads[name] = spread(made.column.name, _RULES.reserved, stream_schema)
                 columns.append((name, slots.add(made.column), made.default, made.convert))
-    return _reader({name: value for name, value in constants.items() if value is not None}, columns)
+    read = _reader({name: value for name, value in constants.items() if value is not None}, columns)
+    return _spreading_reader(read, spreads) if spreads else read
 
 
 def _reader(
@@ -196,12 +204,28 @@ def _reader(
         operand = dict(constants)
         for name, slot, default, convert in columns:
             value = values[slot]
+            if value is not None and convert is not None:
+                value = convert(value)
             if value is None:
                 value = default
-            elif convert is not None:
-                value = convert(value)
             if value is not None:
                 operand[name] = value
         return operand or msgspec.UNSET
 
     return read
+
+
+def _spreading_reader(read: OperandReader, spreads: Mapping[str, Spread]) -> OperandReader:
+    """Return the same where some columns become properties of their own, by names of the record."""
+
+    def read_all(values: Values) -> Operand | msgspec.UnsetType:
+        operand = read(values)
+        if not isinstance(operand, dict):
+            return operand
+        made = [(each, operand.pop(name)) for name, each in spreads.items() if name in operand]
+        for each, pairs in made:
+            if pairs is not None:
+                each.add(pairs, operand)
+        return operand or msgspec.UNSET
+
+    return read_all

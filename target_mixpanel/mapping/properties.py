@@ -1,16 +1,17 @@
 """Which properties does a row have, and where does each one's value come from?"""
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import tzinfo
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
 from target_mixpanel.errors import StreamSchemaError, listed, printable
-from target_mixpanel.limits import MAX_ARRAY_ITEMS, NAME_MAX_CHARS
+from target_mixpanel.limits import MAX_ARRAY_ITEMS, NAME_MAX_BYTES, is_too_long
 from target_mixpanel.mapping.json_schema import alternatives, own_types
-from target_mixpanel.mapping.paths import ResolvedColumn, resolve
+from target_mixpanel.mapping.pairs import each_value
+from target_mixpanel.mapping.paths import ResolvedColumn
 from target_mixpanel.mapping.refusal import UnmappableError
+from target_mixpanel.mapping.sources import after, find
 from target_mixpanel.mapping.stream_schema import METADATA_PREFIX, StreamSchema
 from target_mixpanel.mapping.values import Converter, any_converter, converter
 from target_mixpanel.model import JsonObject
@@ -19,9 +20,11 @@ from target_mixpanel.specs.spec import (
     AllColumns,
     Column,
     NamedProperties,
+    Pairs,
     Properties,
     Source,
     StreamSpec,
+    Times,
 )
 
 NamedSource: TypeAlias = tuple[str, Source]
@@ -84,16 +87,19 @@ class CompiledProperty(msgspec.Struct, frozen=True):
     name: str
     column: ResolvedColumn
     default: Any
-    """Taken where the record has null or nothing; None: no default."""
+    """Taken where the record has null or nothing, or what says nothing; None: no default."""
     convert: Converter | None
+    is_pairs: bool = False
+    """Whether its values are properties of their own, by name."""
 
 
-def compile_property(
+def compile_property(  # noqa: PLR0913, PLR0917 (each a fact of its own)
     name: str,
     column: Column,
     conversion: ColumnConversion,
     stream_schema: StreamSchema,
     place: str,
+    times: Times,
 ) -> CompiledProperty:
     """
     Compile one property that comes from a column.
@@ -104,33 +110,42 @@ def compile_property(
         conversion: Of its values.
         stream_schema: The stream's.
         place: The mapping's properties'.
+        times: How the mapping's columns spell instants.
 
     Raises:
         StreamSchemaError: The schema has no such column, or the default is no value.
     """
-    found = resolve(column.path, stream_schema.schema, place)
+    found, read = find(column, stream_schema, place, times)
+    is_pairs = isinstance(column.cast, Pairs)
+    convert = conversion.of_column(found)
     default = None
     if column.default is not msgspec.UNSET and column.default is not None:
         where = f'{place}: the default of "{printable(name)}"'
-        default = constant_value(column.default, where, conversion.of_constant)
-    return CompiledProperty(name, found, default, conversion.of_column(found))
+        of_constant = conversion.of_constant
+        if is_pairs and of_constant is not None:
+            of_constant = each_value(of_constant)
+        default = constant_value(column.default, where, of_constant)
+    if is_pairs and convert is not None:
+        convert = each_value(convert)
+    return CompiledProperty(name, found, default, after(read, convert), is_pairs)
 
 
 def column_converter(
     found: ResolvedColumn,
     stream_schema: StreamSchema,
-    timezone: tzinfo,
+    times: Times,
     max_items: int = MAX_ARRAY_ITEMS,
 ) -> Converter | None:
     """Return how a column's values are converted that are not hashed, as its schema asks for."""
     return converter(
         found.schema,
         stream_schema.schema,
-        timezone,
+        times,
         found.name,
         is_schema_enforced=stream_schema.is_schema_enforced,
         max_items=max_items,
         on_large_integer=stream_schema.on_large_integer,
+        on_left_out=stream_schema.on_left_out,
     )
 
 
@@ -196,10 +211,10 @@ def _check_names(names: Sequence[str], rules: PropertyRules, place: str) -> None
             "own; name the columns you need",
         )
     for name in names:
-        if len(name) > NAME_MAX_CHARS:
+        if is_too_long(name):
             raise StreamSchemaError(
-                f"{place}: a name has {len(name)} characters, and Mixpanel cuts names at "
-                f"{NAME_MAX_CHARS}; give it a shorter one in a map",
+                f"{place}: a name has more than {NAME_MAX_BYTES} bytes, and Mixpanel cuts names "
+                "there; give it a shorter one in a map",
             )
 
 

@@ -1,7 +1,7 @@
 """What is known of a stream before its first record?"""
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -13,6 +13,21 @@ https://sdk.meltano.com/en/latest/implementation/record_metadata.html"""
 
 
 def _ignore(column: str) -> None:
+    """Nobody wants to know."""
+
+
+LeftOut: TypeAlias = Callable[[str, str], None]
+"""(a column, what of it was left out, in words) → told to whoever wants to know."""
+
+NO_DATES: Final = (
+    "dates that are none, or spelled so that time_format is needed; they are left out (as: text "
+    "keeps them, and makes texts of all)"
+)
+RESERVED_NAMES: Final = "names that Mixpanel keeps for itself; they are left out"
+LARGE_VALUES: Final = "lists or objects of more than 8 KB, for which Mixpanel's events have no room"
+
+
+def _ignore_left_out(column: str, what: str) -> None:
     """Nobody wants to know."""
 
 
@@ -31,5 +46,9 @@ class StreamSchema(msgspec.Struct, frozen=True):
     """Part of every hashed $insert_id, if there is one."""
     bookmark_properties: tuple[str, ...] = ()
     """By which columns the tap knows what to read again; none where it does not say."""
+    is_blank_null: bool = False
+    """Whether blank texts count as null."""
+    on_left_out: LeftOut = _ignore_left_out
+    """Told of a column each time that of a value nothing, or not all, gets to Mixpanel."""
     on_large_integer: Callable[[str], None] = _ignore
     """Told of a column each time an integer of it, beyond 2^53, is sent as its text."""

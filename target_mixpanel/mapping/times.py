@@ -1,58 +1,41 @@
-"""Which instant does a value of the tap mean?"""
+"""Which instant is the time of an event, and which date has Mixpanel for one of the tap's?"""
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, tzinfo
-from decimal import ROUND_FLOOR, Context, Decimal
+from datetime import UTC, datetime, tzinfo
+from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
 from target_mixpanel.limits import EARLIEST_TIME_MS, FUTURE_TOLERANCE_MS
+from target_mixpanel.mapping.epochs import LONGEST_NUMBER_CHARS, read_number
+from target_mixpanel.mapping.instants import EPOCH, MILLISECOND, instant_ms
 from target_mixpanel.mapping.refusal import refuse
-from target_mixpanel.specs.spec import TimeUnit
+from target_mixpanel.mapping.written_times import COMPACT_DATE_DIGITS, parse_as, parse_moment
+from target_mixpanel.specs.spec import Times
 
 TimeReader: TypeAlias = Callable[[Any, int], int]
 """(value, now in ms since the epoch) → ms since the epoch; refuses what is no time."""
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND: Final = timedelta(milliseconds=1)
-
-_UNITS_PER_SECOND: Final[dict[TimeUnit, int]] = {
-    "s": 1,
-    "ms": 1_000,
-    "us": 1_000_000,
-    "ns": 1_000_000_000,
-}
 
 _NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
-
-_COMPACT_DATE_DIGITS: Final = len("20261001")
-"""A text of so many digits is a date; one of more is an epoch number, which Python would take for a
-compact date, any character, and a time."""
-
-_LONGEST_NUMBER_CHARS: Final = 40
-"""Of a time: nanoseconds since the epoch have 19 digits."""
-
-_LONGEST_EXPONENT: Final = 30
-"""As above, of a number that is no text: 1e999999 would take a million digits."""
-
-_FLOOR: Final = Context(prec=2 * _LONGEST_NUMBER_CHARS, rounding=ROUND_FLOOR)
-"""Decimal arithmetic that never rounds an instant up into the next millisecond."""
-
-_MIDNIGHT_24: Final = re.compile(r"(.+[T ])24(?::?00(?::?00(?:[.,]0+)?)?)?(Z|[+-]\d\d:?\d\d)?")
-_LEAP_SECOND: Final = re.compile(r"(.+[T ]\d\d:?\d\d:?)60([.,]\d+)?(Z|[+-]\d\d:?\d\d)?")
+_ZERO_YEAR: Final = 1
+"""Of the date that stands for none in Go and .NET."""
 
 
-def time_reader(unit: TimeUnit, timezone: tzinfo, field: str) -> TimeReader:
+def time_reader(times: Times, field: str) -> TimeReader:
     """
-    Return the reader of one time column, which refusals call *field*.
+    Return the reader of the time column that a refusal calls *field*.
 
-    It takes ISO 8601 text (`Z`, an offset, or none: then *timezone*; a date alone is its midnight;
-    `24:00` and the leap second `:60` are the instant after), and numbers in *unit*, as JSON numbers
-    or as text. With unit "auto" a number must lie between 1971 and an hour from now in exactly
-    one unit; those ranges do not overlap; and eight digits of text are a date. Digits finer than a
-    millisecond are cut off.
+    It takes ISO 8601 text (`Z`, an offset, or none: then the mapping's time zone; a date alone is
+    its midnight; `24:00` and the leap second `:60` are the instant after), texts and whole numbers
+    as the mapping's format has them, and numbers in its unit, as JSON numbers or as text. With unit
+    "auto" a number must lie between 1971 and an hour from now in exactly one unit; those ranges do
+    not overlap; it must not read as a date, too; and eight digits of text are a date. Digits finer
+    than a millisecond are cut off.
     """
     fromisoformat = datetime.fromisoformat
+    timezone = times.timezone
+    may_be_compact = times.unit == "auto"
 
     def read(value: Any, now_ms: int) -> int:
         if type(value) is str:
@@ -61,24 +44,45 @@ def time_reader(unit: TimeUnit, timezone: tzinfo, field: str) -> TimeReader:
                 try:
                     moment = fromisoformat(value)
                 except ValueError:
-                    return _read_iso(value, timezone, field)
+                    return _read_text(value, times, field)
                 if moment.tzinfo is None:
                     moment = moment.replace(tzinfo=timezone)
-                return (moment - _EPOCH) // _MILLISECOND
-            if value.isdecimal() and (len(value) != _COMPACT_DATE_DIGITS or unit != "auto"):
-                return _read_number(_decimal(value, field), unit, now_ms, field)
-            if _NUMBER.fullmatch(value) and len(value) != _COMPACT_DATE_DIGITS:
-                return _read_number(_decimal(value, field), unit, now_ms, field)
-            return _read_iso(value, timezone, field)
+                return (moment - EPOCH) // MILLISECOND
+            text = value.strip()
+            spelled = None if times.form is None else parse_as(text, times.form)
+            if spelled is not None:
+                return instant_ms(spelled, timezone)
+            is_compact = may_be_compact and len(text) == COMPACT_DATE_DIGITS and text.isdecimal()
+            if is_compact or not _NUMBER.fullmatch(text):
+                return _read_text(text, times, field)
+            if len(text) > LONGEST_NUMBER_CHARS:
+                refuse("invalid_time", field, "is too long a number")
+            return read_number(Decimal(text), times, field, now_ms)
         if type(value) is int or type(value) is Decimal:
-            return _read_number(value, unit, now_ms, field)
+            return read_number(value, times, field, now_ms)
         if type(value) is float:
-            return _read_number(Decimal(repr(value)), unit, now_ms, field)
+            return read_number(Decimal(repr(value)), times, field, now_ms)
         if isinstance(value, datetime):
-            return _instant_ms(value, timezone)
+            return instant_ms(value, timezone)
         return refuse("invalid_time", field, "is neither a text nor a number")
 
     return read
+
+
+def _read_text(text: str, times: Times, field: str) -> int:
+    moment = parse_moment(text, times.form)
+    if moment is None:
+        if not text or text.isspace():
+            refuse("invalid_time", field, "is blank")
+        if times.form is None:
+            refuse(
+                "invalid_time",
+                field,
+                "is not ISO 8601; if it is right, say how it is spelled, as in "
+                'time_format: "%d/%m/%Y %H:%M"',
+            )
+        refuse("invalid_time", field, "is neither ISO 8601 nor as time_format says")
+    return instant_ms(moment, times.timezone)
 
 
 def refuse_outside_window(time_ms: int, now_ms: int, field: str) -> None:
@@ -89,95 +93,29 @@ def refuse_outside_window(time_ms: int, now_ms: int, field: str) -> None:
         refuse("time_in_future", field, "is more than an hour ahead", stage="limit")
 
 
-def instant(moment: datetime, timezone: tzinfo) -> timedelta:
-    """Return the time from the epoch to *moment*; *timezone* where it carries none."""
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone)
-    return moment - _EPOCH
-
-
-def parse_iso(text: str) -> datetime | None:
-    """Read an ISO 8601 date or date-time, `24:00` and `:60` included; None if it is none."""
-    if text[: _COMPACT_DATE_DIGITS + 1].isdecimal() and len(text) != _COMPACT_DATE_DIGITS:
-        return None
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        return _parse_beyond_midnight(text)
-
-
-def utc_seconds(text: str, timezone: tzinfo) -> str | None:
+def utc_seconds(text: str, times: Times) -> str | None:
     """
-    Return an ISO 8601 date-time in UTC and whole seconds, without its offset.
+    Return a date-time in UTC and whole seconds, without its offset.
 
-    None: It is no date-time, or leaves the calendar on its way to UTC.
+    None: It is no date-time, stands for none, or leaves the calendar on its way to UTC.
     """
-    moment = parse_iso(text)
-    if moment is None:
-        return None
+    moment = parse_moment(text, times.form)
+    return None if moment is None else mixpanel_time(moment, times.timezone)
+
+
+def mixpanel_time(moment: datetime, timezone: tzinfo) -> str | None:
+    """Return *moment* as `utc_seconds` does; *timezone* where it carries none."""
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=timezone)
     try:
-        return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds")
+        utc = moment.astimezone(UTC)
     except OverflowError:
         return None
+    is_none = utc.year == _ZERO_YEAR
+    return None if is_none else utc.replace(tzinfo=None).isoformat(timespec="seconds")
 
 
-def iso_day(text: str) -> str | None:
-    """Return the day of an ISO 8601 date or date-time, None if *text* is none."""
-    moment = parse_iso(text)
-    return None if moment is None else moment.date().isoformat()
-
-
-def _instant_ms(moment: datetime, timezone: tzinfo) -> int:
-    """Return *moment* in whole ms since the epoch; *timezone* where it carries none."""
-    return instant(moment, timezone) // _MILLISECOND
-
-
-def _parse_beyond_midnight(text: str) -> datetime | None:
-    """Read the two spellings that name the start of the next day or minute."""
-    if match := _MIDNIGHT_24.fullmatch(text):
-        moment, step = f"{match[1]}00:00:00{match[2] or ''}", timedelta(days=1)
-    elif match := _LEAP_SECOND.fullmatch(text):
-        moment, step = f"{match[1]}59{match[2] or ''}{match[3] or ''}", timedelta(seconds=1)
-    else:
-        return None
-    try:
-        return datetime.fromisoformat(moment) + step
-    except (ValueError, OverflowError):
-        return None
-
-
-def _read_iso(text: str, timezone: tzinfo, field: str) -> int:
-    moment = parse_iso(text)
-    if moment is None:
-        refuse("invalid_time", field, "is not ISO 8601")
-    return _instant_ms(moment, timezone)
-
-
-def _decimal(text: str, field: str) -> Decimal:
-    if len(text) > _LONGEST_NUMBER_CHARS:
-        refuse("invalid_time", field, "is too long a number")
-    return Decimal(text)
-
-
-def _thousandfold(number: Decimal, field: str) -> int:
-    """Return *number* times 1,000, rounded down: an instant never moves into the next ms."""
-    if not number.is_finite() or number.adjusted() > _LONGEST_EXPONENT:
-        refuse("invalid_time", field, "is too large a number")
-    return int(_FLOOR.multiply(number, 1_000).to_integral_value(ROUND_FLOOR))
-
-
-def _read_number(value: int | Decimal, unit: TimeUnit, now_ms: int, field: str) -> int:
-    thousandfold = value * 1_000 if type(value) is int else _thousandfold(Decimal(value), field)
-    if unit != "auto":
-        return thousandfold // _UNITS_PER_SECOND[unit]
-    latest_ms = now_ms + FUTURE_TOLERANCE_MS
-    for per_second in _UNITS_PER_SECOND.values():
-        if EARLIEST_TIME_MS * per_second <= thousandfold <= latest_ms * per_second:
-            return thousandfold // per_second
-    return refuse(
-        "invalid_time",
-        field,
-        "is between 1971 and now in no unit; set time_unit if it is right",
-    )
+def iso_day(text: str, form: str | None = None) -> str | None:
+    """Return the day of a date or date-time, None if *text* is none, or stands for none."""
+    moment = parse_moment(text, form)
+    return None if moment is None or moment.year == _ZERO_YEAR else moment.date().isoformat()

@@ -16,6 +16,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from target_mixpanel.limits import EARLIEST_TIME_MS, FUTURE_TOLERANCE_MS
+from target_mixpanel.mapping.blanks import null_if_blank
 from target_mixpanel.mapping.conditions import Conditions
 from target_mixpanel.mapping.events import Event, EventPlan
 from target_mixpanel.mapping.plans import MappedRecord, Plan
@@ -69,7 +70,8 @@ class FastPath:
         self.decode_bare: Final = records.decode_bare
         """Line → record; or raises one of `FALL_BACK`."""
         self.maps: Final[Sequence[tuple[int, MapRecord]]] = [
-            (destination, _compile(plan, records)) for destination, plan in enumerate(plans)
+            (destination, _compile(plan, records, is_blank_null=stream_schema.is_blank_null))
+            for destination, plan in enumerate(plans)
         ]
         """One for each plan, with its number."""
 
@@ -77,7 +79,9 @@ class FastPath:
 class _Function:
     """A function that is being written, and what its names are bound to."""
 
-    def __init__(self, signature: str) -> None:
+    def __init__(self, signature: str, *, is_blank_null: bool = False) -> None:
+        self.is_blank_null = is_blank_null
+        """Whether blank texts among the record's values count as null."""
         self._lines = [f"def {signature}:"]
         self._name = signature.partition("(")[0]
         self._bound: dict[str, Any] = {}
@@ -95,10 +99,10 @@ class _Function:
         return self._bound[self._name]
 
 
-def _compile(plan: Plan, records: TypedRecords) -> MapRecord:
+def _compile(plan: Plan, records: TypedRecords, *, is_blank_null: bool) -> MapRecord:
+    function = _Function("map_record(record, now_ms)", is_blank_null=is_blank_null)
     if isinstance(plan, EventPlan):
-        return _compile_events(plan, records)
-    function = _Function("map_record(record, now_ms)")
+        return _compile_events(plan, records, function)
     values = [
         _add_value(function, slot, records.access(each.column.path))
         for slot, each in enumerate(plan.slots)
@@ -110,8 +114,7 @@ def _compile(plan: Plan, records: TypedRecords) -> MapRecord:
     return map_record
 
 
-def _compile_events(plan: EventPlan, records: TypedRecords) -> MapRecord:
-    function = _Function("map_record(record, now_ms)")
+def _compile_events(plan: EventPlan, records: TypedRecords, function: _Function) -> MapRecord:
     accesses = [records.access(slot.column.path) for slot in plan.slots]
     own = [
         "None" if plan.slots[slot].is_rare else _add_value(function, slot, accesses[slot])
@@ -183,9 +186,17 @@ def _add_time(function: _Function, plan: EventPlan) -> None:
 def _add_value(function: _Function, slot: int, access: ValueAccess) -> str:
     """Write what gets a slot's value from `record`; return the name it has then."""
     name = f"column{slot}"
+    _add_access(function, slot, access, name)
+    if function.is_blank_null and not access.is_number:
+        function.bind("null_if_blank", null_if_blank)
+        function.add(f"{name} = null_if_blank({name})")
+    return name
+
+
+def _add_access(function: _Function, slot: int, access: ValueAccess, name: str) -> None:
     if access.keys:
         function.add(f"{name} = {function.bind(f'get{slot}', access.get)}(record)")
-        return name
+        return
     here = "record"
     for attribute in access.attributes:
         is_sure = "" if here == "record" else f" if {here} is not None else None"
@@ -195,7 +206,6 @@ def _add_value(function: _Function, slot: int, access: ValueAccess) -> str:
         is_nullable = access.is_nullable
         read = function.bind(f"read{slot}", lambda json: read_number(json, is_nullable=is_nullable))
         function.add(f"{name} = {read}({name})")
-    return name
 
 
 def _add_column(

@@ -6,6 +6,8 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from target_mixpanel.limits import EVENT_VALUE_MAX_BYTES, NAME_SHORT_CHARS
+from target_mixpanel.mapping.blanks import without_blanks
 from target_mixpanel.mapping.conditions import Meets
 from target_mixpanel.mapping.events import Event, EventPlan
 from target_mixpanel.mapping.lookup_tables import LookupTablePlan, TableRow
@@ -15,7 +17,7 @@ from target_mixpanel.mapping.paths import Values, record_splitter
 from target_mixpanel.mapping.plans import MappedRecord, Plan, compile_plan
 from target_mixpanel.mapping.profiles import ProfileUpdate
 from target_mixpanel.mapping.refusal import UnmappableError
-from target_mixpanel.mapping.stream_schema import StreamSchema
+from target_mixpanel.mapping.stream_schema import LARGE_VALUES, LeftOut, StreamSchema
 from target_mixpanel.mapping.values import encode
 from target_mixpanel.model import NO_SINGLE_COLUMN, Flaw, JsonObject, Mapped
 from target_mixpanel.pipeline.culprits import (
@@ -96,7 +98,7 @@ class _Mapping(msgspec.Struct, frozen=True):
 class StreamPipeline:
     """A stream's mappings, compiled; shared by every door."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (each a fact of its own)
         self,
         specs: Sequence[StreamSpec],
         stream_schema: StreamSchema,
@@ -104,6 +106,7 @@ class StreamPipeline:
         *,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         on_unused: Callable[[str, Flaw], None] = lambda _column, _flaw: None,
+        on_left_out: LeftOut = lambda _column, _what: None,
     ) -> None:
         """
         Compile *specs* against *stream_schema*.
@@ -116,13 +119,19 @@ class StreamPipeline:
                 for each record.
             on_unused: Told of each column of a record that does not fit the schema, and that
                 neither a mapping nor the key uses; and why it does not.
+            on_left_out: Told of each column of a record that loads without all that it has there;
+                and of what there is not.
 
         Raises:
             StreamSchemaError: The mappings and the schema do not fit.
         """
         stream = stream_schema.stream
         reading = read_schema(stream_schema.schema, stream)
-        stream_schema = msgspec.structs.replace(stream_schema, schema=reading.schema)
+        self._left_out: list[tuple[str, str]] = []
+        self._on_left_out = on_left_out
+        stream_schema = msgspec.structs.replace(
+            stream_schema, schema=reading.schema, on_left_out=self._note_left_out
+        )
         stream_schema = with_metadata_columns(stream_schema, specs)
         reading = msgspec.structs.replace(reading, schema=stream_schema.schema)
         self._window = None if window in {None, TimeWindow()} else window
@@ -139,7 +148,9 @@ class StreamPipeline:
         """For each destination that is a lookup table, its CSV's first line."""
         needed = [needed_keys(spec, stream_schema) for spec in specs]
         self._mappings = [
-            _Mapping(number, plan, record_splitter(plan.slots), _filter(plan, self._window), keys)
+            _Mapping(
+                number, plan, _splitter(plan, stream_schema), _filter(plan, self._window), keys
+            )
             for number, (plan, keys) in enumerate(zip(plans, needed, strict=True))
         ]
         self._key_properties = stream_schema.key_properties
@@ -182,7 +193,10 @@ class StreamPipeline:
                 if row is not None:
                     rows.append(row)
         except FALL_BACK:
+            self._left_out.clear()
             return None
+        if self._left_out:
+            self._tell_left_out()
         return rows
 
     def run(self, record: JsonObject) -> Outcome:
@@ -195,7 +209,21 @@ class StreamPipeline:
                 mappings = [each for each in mappings if each.is_for(record, now_ms)]
             except UnmappableError as error:
                 return Unloadable(error.flaw)
-        return self._rows(record, mappings, now_ms) if mappings else []
+        outcome: Outcome = self._rows(record, mappings, now_ms) if mappings else []
+        if self._left_out:
+            if isinstance(outcome, Unloadable):
+                self._left_out.clear()
+            self._tell_left_out()
+        return outcome
+
+    def _note_left_out(self, column: str, what: str) -> None:
+        self._left_out.append((column, what))
+
+    def _tell_left_out(self) -> None:
+        """Tell of what the record that just loaded lacks, once of each column."""
+        for column, what in dict(self._left_out).items():
+            self._on_left_out(column, what)
+        self._left_out.clear()
 
     def _rows(self, record: JsonObject, mappings: Sequence[_Mapping], now_ms: int) -> Outcome:
         for name in self._key_properties:
@@ -264,10 +292,29 @@ class StreamPipeline:
         if time_ms > now_ms:
             self.is_ahead = True
         body = encode(event.content)
+        if len(body) > EVENT_VALUE_MAX_BYTES or len(event.name) > NAME_SHORT_CHARS:
+            self._look_at_size(destination, event, body)
+        return Mapped(destination, body, event.insert_id)
+
+    def _look_at_size(self, destination: int, event: Event, body: bytes) -> None:
+        """
+        Note what of a large event Mixpanel has no room for.
+
+        Raises:
+            UnmappableError: It has none for the whole.
+        """
+        plan = self._mappings[destination].plan
+        if len(body) > EVENT_VALUE_MAX_BYTES and isinstance(plan, EventPlan):
+            for name in plan.large_values(event.content):
+                self._note_left_out(name, LARGE_VALUES)
         flaw = row_flaw(event.name, body)
         if flaw is not None:
             raise UnmappableError(flaw, event.insert_id)
-        return Mapped(destination, body, event.insert_id)
+
+
+def _splitter(plan: Plan, stream_schema: StreamSchema) -> Callable[[JsonObject], Values]:
+    split = record_splitter(plan.slots)
+    return without_blanks(split) if stream_schema.is_blank_null else split
 
 
 def _filter(plan: Plan, window: TimeWindow | None) -> Meets | None:

@@ -12,7 +12,12 @@ import msgspec
 from jsonschema import validators
 
 from target_mixpanel.errors import StreamSchemaError, printable
-from target_mixpanel.limits import EVENT_MAX_BYTES, NAME_MAX_CHARS, PROFILE_UPDATE_MAX_BYTES
+from target_mixpanel.limits import (
+    EVENT_MAX_BYTES,
+    NAME_MAX_BYTES,
+    PROFILE_UPDATE_MAX_BYTES,
+    is_too_long,
+)
 from target_mixpanel.mapping.stream_schema import METADATA_PREFIX
 from target_mixpanel.model import NO_SINGLE_COLUMN, Flaw, JsonObject
 from target_mixpanel.pipeline.culprits import deepest_column
@@ -263,11 +268,11 @@ def row_flaw(event: str, body: bytes) -> Flaw | None:
 
     Which column is at fault, the record tells.
     """
-    if len(body) <= EVENT_MAX_BYTES and len(event) <= NAME_MAX_CHARS:
+    if len(body) <= EVENT_MAX_BYTES and not is_too_long(event):
         return None
     if len(body) > EVENT_MAX_BYTES:
         return Flaw("limit", "too_large", NO_SINGLE_COLUMN, "makes an event of 1 MB or more")
-    detail = f"has more than {NAME_MAX_CHARS} characters"
+    detail = f"has more than {NAME_MAX_BYTES} bytes"
     return Flaw("limit", EVENT_TOO_LONG, NO_SINGLE_COLUMN, detail)
 
 

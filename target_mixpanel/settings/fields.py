@@ -187,6 +187,14 @@ class FlatSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
             "what was deleted in Mixpanel: with its old ids it may stay deleted.",
         ),
     ] = None
+    empty_as_null: Annotated[
+        bool,
+        About(
+            "Blank texts as null",
+            "Whether blank texts count as null, wherever a column is used: as taps write them that "
+            "read CSV, or what was cleared.",
+        ),
+    ] = False
     dry_run: Annotated[
         bool,
         About("Dry run", "Map, validate, count and report; send nothing and print no STATE."),

@@ -36,6 +36,7 @@ _TYPE_NAMES: Final = {
 }
 _MSGSPEC_TYPE: Final = re.compile(rf"\b({'|'.join(_TYPE_NAMES)})\b")
 _RELATIVE_TIME: Final = re.compile(r"(\d{1,5})d")
+_UTC_BY_NAME: Final = re.compile(r"(.*:.*\d) ?(?:UTC|GMT|Z)", re.IGNORECASE)
 _MS_PER_DAY: Final = 86_400_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
@@ -182,6 +183,9 @@ def _moment_ms(text: str | None, name: str, now_ms: int) -> int | None:
     relative = _RELATIVE_TIME.fullmatch(text)
     if relative:
         return now_ms - int(relative.group(1)) * _MS_PER_DAY
+    by_name = _UTC_BY_NAME.fullmatch(text)
+    if by_name is not None:
+        text = f"{by_name[1]}Z".upper()
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

@@ -93,5 +93,8 @@ def _given(source: Source | None) -> tuple[Source, ...]:
 
 
 def has_hashed_values(spec: StreamSpec) -> bool:
-    """Say whether *spec* needs a key to hash with."""
-    return any(isinstance(source, Column) and source.is_hashed for source in all_sources(spec))
+    """Say whether *spec* needs the loader's own key to hash with."""
+    return any(
+        isinstance(source, Column) and source.is_hashed and not source.is_plain_hash
+        for source in all_sources(spec)
+    )

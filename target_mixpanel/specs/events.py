@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from target_mixpanel.errors import SettingsError
-from target_mixpanel.limits import IDENTITY_EVENTS, NAME_MAX_CHARS
+from target_mixpanel.limits import IDENTITY_EVENTS, NAME_MAX_BYTES, is_too_long
 from target_mixpanel.specs.conditions import parse_filters
 from target_mixpanel.specs.identity_events import identity_flaw
 from target_mixpanel.specs.keys import refuse_unknown_keys
@@ -25,7 +25,7 @@ from target_mixpanel.specs.spec import (
     StreamName,
     VerbatimInsertId,
 )
-from target_mixpanel.specs.times import parse_time_unit, parse_timezone
+from target_mixpanel.specs.times import parse_time_format, parse_time_unit, parse_timezone
 from target_mixpanel.specs.users import parse_identity
 from target_mixpanel.specs.written import Raw, as_text, is_list, kind_of, one_of
 
@@ -62,6 +62,7 @@ def parse_event(raw: Raw, place: str) -> EventSpec:
         ),
         properties=parse_properties(raw, place, _REFUSED_NAMES),
         time_unit=parse_time_unit(raw, place),
+        time_format=parse_time_format(raw, place),
         timezone=parse_timezone(raw, place),
         insert_id=_parse_insert_id(raw.get("insert_id"), f"{place}.insert_id"),
         ip=parse_shown(raw["ip"], f"{place}.ip") if "ip" in raw else None,
@@ -85,8 +86,8 @@ def _parse_event_name(raw: Raw, place: str) -> Source | StreamName:
         return parse_shown(raw["event_from"], f"{place}.event_from")
     if "event" in raw:
         event = as_text(raw["event"], f"{place}.event")
-        if len(event) > NAME_MAX_CHARS:
-            raise SettingsError(f"{place}.event: has more than {NAME_MAX_CHARS} characters")
+        if is_too_long(event):
+            raise SettingsError(f"{place}.event: has more than {NAME_MAX_BYTES} bytes")
         return Constant(event)
     return StreamName()
 
@@ -130,6 +131,8 @@ def _parse_insert_id(raw: object, place: str) -> InsertId:
 
 def _parse_member(raw: object, place: str) -> Source:
     member = parse_shown(raw, place)
+    if isinstance(member, Column) and member.cast is not None:
+        raise SettingsError(f"{place}.as: means nothing here; name a column, or leave as out")
     match member:
         case Constant(value=value):
             _check_key(value, f"{place}.value")

@@ -9,7 +9,7 @@ from target_mixpanel.specs.keys import refuse_unknown_keys
 from target_mixpanel.specs.properties import parse_properties
 from target_mixpanel.specs.sources import parse_path
 from target_mixpanel.specs.spec import LookupTableSpec, NamedProperties, path_name
-from target_mixpanel.specs.times import parse_timezone
+from target_mixpanel.specs.times import parse_time_format, parse_time_unit, parse_timezone
 from target_mixpanel.specs.written import Raw, as_text
 
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
@@ -39,6 +39,8 @@ def parse_lookup_table(raw: Raw, place: str) -> LookupTableSpec:
         lookup_table_id=_parse_id(raw, f"{place}.lookup_table_id"),
         key=key,
         properties=properties,
+        time_unit=parse_time_unit(raw, place),
+        time_format=parse_time_format(raw, place),
         timezone=parse_timezone(raw, place),
         filters=parse_filters(raw, place),
     )

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from target_mixpanel.errors import SettingsError, listed, printable
-from target_mixpanel.limits import NAME_MAX_CHARS, PARTS_OF_AN_UPDATE
+from target_mixpanel.limits import NAME_MAX_BYTES, PARTS_OF_AN_UPDATE, is_too_long
 from target_mixpanel.specs.conditions import parse_condition, parse_filters, refuse_null
 from target_mixpanel.specs.keys import refuse_unknown_keys
 from target_mixpanel.specs.operations import DELETE, OPERATIONS, SET, Operation
@@ -21,7 +21,7 @@ from target_mixpanel.specs.spec import (
     WholeProfile,
     path_name,
 )
-from target_mixpanel.specs.times import parse_timezone
+from target_mixpanel.specs.times import parse_time_format, parse_time_unit, parse_timezone
 from target_mixpanel.specs.users import parse_identity
 from target_mixpanel.specs.written import Raw, as_text, is_list, kind_of, one_of
 
@@ -62,6 +62,8 @@ def parse_users(raw: Raw, place: str) -> UserSpec:
         identity=identity,
         operation=operation,
         properties=_parse_properties(raw, operation, _REFUSED_OF_USERS, place),
+        time_unit=parse_time_unit(raw, place),
+        time_format=parse_time_format(raw, place),
         timezone=parse_timezone(raw, place),
         delete_when=_parse_delete_when(raw, operation, place),
         ignores_alias=_parse_ignores_alias(raw, operation, place),
@@ -84,8 +86,8 @@ def parse_groups(raw: Raw, place: str) -> GroupSpec:
                 f"{place}.{key}: is missing; name the {what} that holds the group's id"
             )
     group_key = as_text(raw["group_key"], f"{place}.group_key")
-    if len(group_key) > NAME_MAX_CHARS:
-        raise SettingsError(f"{place}.group_key: has more than {NAME_MAX_CHARS} characters")
+    if is_too_long(group_key):
+        raise SettingsError(f"{place}.group_key: has more than {NAME_MAX_BYTES} bytes")
     operation = _parse_group_operation(raw, place)
     return GroupSpec(
         place=place,
@@ -93,6 +95,8 @@ def parse_groups(raw: Raw, place: str) -> GroupSpec:
         group_id=parse_needed(raw["group_id"], f"{place}.group_id"),
         operation=operation,
         properties=_parse_properties(raw, operation, _REFUSED_OF_GROUPS, place),
+        time_unit=parse_time_unit(raw, place),
+        time_format=parse_time_format(raw, place),
         timezone=parse_timezone(raw, place),
         delete_when=_parse_delete_when(raw, operation, place),
         filters=parse_filters(raw, place),
@@ -158,8 +162,8 @@ def _parse_names(raw: object, refused: Mapping[str, str], place: str) -> Propert
             f"{'another list' if is_list(raw) else kind_of(raw)}",
         )
     refuse_names(raw, refused, place)
-    if any(len(name) > NAME_MAX_CHARS for name in raw):
-        raise SettingsError(f"{place}: a name has more than {NAME_MAX_CHARS} characters")
+    if any(map(is_too_long, raw)):
+        raise SettingsError(f"{place}: a name has more than {NAME_MAX_BYTES} bytes")
     return PropertyNames(tuple(raw))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from target_mixpanel.errors import SettingsError, printable
-from target_mixpanel.specs.sources import parse_path, parse_source
+from target_mixpanel.specs.sources import leading_into_json, parse_path, parse_source
 from target_mixpanel.specs.spec import (
     AllColumns,
     Column,
@@ -51,7 +51,7 @@ def parse_properties(raw: Raw, place: str, refused: Mapping[str, str]) -> Proper
             f'{here}: expected "*", a list of columns, or a map, got {kind_of(properties)}',
         )
     refuse_names([name for name, _ in sources], refused, here)
-    return NamedProperties(tuple(sources))
+    return NamedProperties(leading_into_json(sources))
 
 
 def forbidden_names(own: Mapping[str, str]) -> dict[str, str]:

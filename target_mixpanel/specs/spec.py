@@ -1,6 +1,6 @@
 """What may a mapping say? The parsed form of one entry of `streams`."""
 
-from datetime import tzinfo
+from datetime import UTC, tzinfo
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -14,6 +14,30 @@ one by one where a name holds dots."""
 TimeUnit: TypeAlias = Literal["auto", "s", "ms", "us", "ns"]
 
 
+class Times(msgspec.Struct, frozen=True):
+    """How a mapping's columns spell instants."""
+
+    unit: TimeUnit = "auto"
+    """Of numbers."""
+    timezone: tzinfo = UTC
+    """Of those that carry none."""
+    form: str | None = None
+    """Of texts that are not ISO 8601, as strptime has it."""
+
+
+class Pairs(msgspec.Struct, frozen=True):
+    """A list of objects, each with a name and a value, becomes so many properties."""
+
+    key: str
+    value: str
+    """What the objects call their name and their value."""
+
+
+PlainCast: TypeAlias = Literal["number", "integer", "boolean", "text", "texts", "date", "json"]
+
+Cast: TypeAlias = PlainCast | Pairs
+
+
 class Column(msgspec.Struct, frozen=True):
     """A value taken from each record."""
 
@@ -21,6 +45,14 @@ class Column(msgspec.Struct, frozen=True):
     default: Any = msgspec.UNSET
     """Taken where the record has null or nothing; UNSET: no default."""
     is_hashed: bool = False
+    is_plain_hash: bool = False
+    """Whether the hash is SHA-256, as other systems make it, not under the loader's own key."""
+    is_lowered: bool = False
+    """Whether it is of the value in small letters."""
+    cast: Cast | None = None
+    """What the value is read as; None: as what it is."""
+    is_in_json: bool = False
+    """Whether the path may lead on into a text that is JSON."""
 
 
 class Constant(msgspec.Struct, frozen=True):
@@ -127,6 +159,7 @@ class EventSpec(msgspec.Struct, frozen=True):
     is_original_identity: bool = False
     """Whether the project has original identity merge, and so takes `$identify` and its like."""
     filters: Filters = Filters()
+    time_format: str | None = None
 
 
 class PropertyNames(msgspec.Struct, frozen=True):
@@ -157,6 +190,8 @@ class UserSpec(msgspec.Struct, frozen=True):
     """Whether a deletion is of the profile that the id itself names, not of whose alias it is."""
     ip: Source | None = None
     filters: Filters = Filters()
+    time_unit: TimeUnit = "auto"
+    time_format: str | None = None
 
 
 class GroupSpec(msgspec.Struct, frozen=True):
@@ -173,6 +208,8 @@ class GroupSpec(msgspec.Struct, frozen=True):
     delete_when: Condition | None = None
     """As UserSpec's."""
     filters: Filters = Filters()
+    time_unit: TimeUnit = "auto"
+    time_format: str | None = None
 
 
 class LookupTableSpec(msgspec.Struct, frozen=True):
@@ -186,10 +223,22 @@ class LookupTableSpec(msgspec.Struct, frozen=True):
     properties: Properties
     timezone: tzinfo
     filters: Filters = Filters()
+    time_unit: TimeUnit = "auto"
+    time_format: str | None = None
 
 
 StreamSpec: TypeAlias = EventSpec | UserSpec | GroupSpec | LookupTableSpec
 """One entry of `streams`; a stream may have several."""
+
+
+def times_of(spec: StreamSpec) -> Times:
+    """Return how the columns that *spec* reads spell instants."""
+    return Times(spec.time_unit, spec.timezone, spec.time_format)
+
+
+def path_segments(path: ColumnPath) -> tuple[str, ...]:
+    """Return the names that *path* leads through, if none of them holds a dot."""
+    return tuple(path.split(".")) if isinstance(path, str) else path
 
 
 def path_name(path: ColumnPath) -> str:

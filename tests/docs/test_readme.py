@@ -51,7 +51,7 @@ SCRIPTS = {
 """The shell blocks that bring their own input, by the name of their configuration."""
 
 
-NAMES = ("config", "changes", "users", "members", "plans", "groups", "products")
+NAMES = ("config", "values", "changes", "users", "members", "plans", "groups", "products")
 
 
 def run_script(name: str, sandbox: Sandbox, folder: Path) -> str:
@@ -96,6 +96,9 @@ def test_the_examples_run_one_after_the_other(tmp_path: Path):
 
         (table,) = sandbox.tables.values()
         assert sandbox.report()[0]["properties"]["amount"] == 19.9
+        (sale,) = sandbox.report("Sale")
+        (shown,) = re.findall(r"^`(\{\"Amount\".*\})`\.$", README, re.MULTILINE)
+        assert json.loads(shown).items() <= sale["properties"].items()
         views = (sandbox.raw, sandbox.report, sandbox.compacted)
         assert [len(view("Order Changed")) for view in views] == [3, 2, 2]
         got = [*sandbox.user_updates(), *sandbox.group_updates()]

@@ -126,7 +126,19 @@ PATHS = NAMES | st.lists(NAMES, min_size=1, max_size=3) | st.just("deep.a")
 SOURCES = (
     PATHS
     | st.fixed_dictionaries({"value": JSON})
-    | st.fixed_dictionaries({"column": PATHS}, optional={"default": JSON, "hash": st.booleans()})
+    | st.fixed_dictionaries(
+        {"column": PATHS},
+        optional={
+            "default": JSON,
+            "hash": st.booleans() | st.just("sha256"),
+            "as": st.sampled_from(
+                [
+                    *("number", "integer", "boolean", "text", "texts", "date", "json"),
+                    {"pairs": ["a", "b"]},
+                ]
+            ),
+        },
+    )
 )
 PROPERTIES = (
     st.just("*")
@@ -138,6 +150,7 @@ MAPPING = st.fixed_dictionaries(
     optional={
         "event": st.sampled_from(["Order Placed", "é", "$identify", " "]),
         "time_unit": st.sampled_from(["auto", "s", "ms", "us", "ns"]),
+        "time_format": st.sampled_from(["%d/%m/%Y", "%Y%m%d%H%M", "%a, %d %b %Y %H:%M:%S %z"]),
         "timezone": st.sampled_from(["UTC", "Asia/Kolkata", "America/New_York", "Africa/Monrovia"]),
         "insert_id": st.sampled_from(["id", "a"])
         | st.lists(PATHS | SOURCES, min_size=1, max_size=2),
@@ -207,8 +220,21 @@ GOOD_RECORD = b'{"id":1,"at":"2026-09-01","user":"u-1","a":"x"'
         {"time": "a", "distinct_id": "user", "properties": {"A": {"column": "a", "default": 1}}},
         {"time": "at", "distinct_id": "a", "insert_id": "id", "properties": ["deep.a"]},
         {"time": "at", "distinct_id": "user", "event_from": "a", "ip": "deep", "properties": "*"},
+        {
+            "time": "at",
+            "distinct_id": "user",
+            "time_format": "%d/%m/%Y",
+            "properties": {
+                **{
+                    kind: {"column": "a", "as": kind}
+                    for kind in ("number", "integer", "boolean", "text", "texts", "date", "json")
+                },
+                "within": {"column": "a.deep", "as": "json"},
+                "pairs": {"column": "a", "as": {"pairs": ["key", "value"]}},
+            },
+        },
     ],
-    ids=["all", "hashed-key", "time", "id", "event-and-ip"],
+    ids=["all", "hashed-key", "time", "id", "event-and-ip", "casts"],
 )
 @pytest.mark.parametrize("name", ["id", "at", "user", "a", "deep"])
 def test_each_odd_value_in_each_place(mapping, name):

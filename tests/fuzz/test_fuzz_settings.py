@@ -22,7 +22,10 @@ VALUES = st.recursive(
     SECRETS | st.none(),
     lambda inner: (
         st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["column", "value", "default", "hash", "name"]), inner)
+        | st.dictionaries(
+            st.sampled_from(["column", "value", "default", "hash", "name", "as", "lower", "pairs"]),
+            inner,
+        )
     ),
     max_leaves=5,
 )
@@ -32,6 +35,7 @@ FITTING = {
     "event_from": st.just("kind"),
     "time": st.just("at"),
     "time_unit": st.sampled_from(["auto", "s"]),
+    "time_format": st.sampled_from(["%d/%m/%Y", "%H", "%", "%d%d", "%Z"]) | st.text(max_size=4),
     # A time zone is no secret, and the message that it is none names it.
     "timezone": st.sampled_from(["UTC", "Europe/Berlin", "../UTC", "Europe", "Nowhere/\x00", "é"]),
     "distinct_id": st.just("user") | st.fixed_dictionaries({"value": VALUES}),

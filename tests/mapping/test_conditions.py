@@ -96,6 +96,22 @@ def test_what_a_value_means(values, expected, column, mapping):
     }
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("01/09/2026 10:00", "deleted"),
+        ("2026-09-01", "deleted"),
+        ("01/12/2026 10:00", "kept"),
+        ("00/00/0000 00:00", "kept"),
+        ("09/31/2026 10:00", "invalid_delete_when"),
+    ],
+)
+def test_an_instant_may_be_spelled_as_time_format_says(value, expected):
+    mapping = {**USERS, "time_format": "%d/%m/%Y %H:%M"}
+
+    assert becomes(value, mapping=mapping) == expected
+
+
 WORDS = dict.fromkeys(("true", "t", "yes", "y", "1"), True) | dict.fromkeys(
     ("", "null", "none", "nil", "\\n", "-", "infinity", "false", "f", "no", "n", "0", "0000"), False
 )

@@ -113,7 +113,18 @@ def test_a_time_may_be_the_same_for_all():
 @pytest.mark.parametrize(
     ("mapping", "expected"),
     [
-        pytest.param({"time": {"value": "soon"}}, "time: is not ISO 8601", id="no-time"),
+        pytest.param(
+            {"time": {"value": "soon"}},
+            "time: is not ISO 8601; if it is right, say how it is spelled, as in time_format: "
+            '"%d/%m/%Y %H:%M"',
+            id="no-time",
+        ),
+        pytest.param(
+            {"time": {"column": "created_at", "default": "soon"}},
+            "time.default: is not ISO 8601; if it is right, say how it is spelled, as in "
+            'time_format: "%d/%m/%Y %H:%M"',
+            id="no-default-time",
+        ),
         pytest.param(
             {"time": {"value": True}}, "time: is neither a text nor a number", id="boolean-time"
         ),
@@ -197,6 +208,7 @@ def test_all_takes_what_mixpanel_has_a_type_for_and_names_the_rest():
     taken = {"id", "amount", "text", "flag", "any", "anything", "day", "tags", "loose", "matrix"}
     left_out = "object untyped_object maybe_object lines maybe_lines pairs token time $os mp_lib"
     record = {**ORDER, **{name: "x" for name in columns if name not in ORDERS}}
+    record["day"] = "2026-10-01"
 
     assert taken == columns_of(stream_schema=stream_schema_of(columns), record=record).keys()
     assert tuple(left_out.split()) == plan_of(stream_schema=stream_schema_of(columns)).left_out
@@ -403,7 +415,7 @@ def test_a_record_never_sets_what_is_mixpanels(key):
         ),
         pytest.param(
             {"properties": {"x" * 256: "id"}},
-            "properties: a name has 256 characters, and Mixpanel cuts names at 255; "
+            "properties: a name has more than 255 bytes, and Mixpanel cuts names there; "
             "give it a shorter one in a map",
             id="long-name",
         ),

@@ -60,6 +60,14 @@ ANYTHING = st.sampled_from(
         {"enum": [5, "x"]},
         {"const": 1},
         {"$ref": "#/definitions/text"},
+        # Dates, and where they are nested.
+        {"type": "array", "items": TIME},
+        {"type": ["array", "null"], "items": {"type": "string", "format": "date"}},
+        {"type": "object", "properties": {"city": TIME, "geo": {"type": "object"}}},
+        {"type": "object", "additionalProperties": TIME},
+        {"type": "array", "items": {"type": "object", "properties": {"city": TIME}}},
+        {"type": ["null", "string"], "format": "singer.decimal"},
+        {"type": ["array", "null"], "items": {"type": "string", "format": "singer.decimal"}},
         {"type": "string", "description": "says nothing", "x-custom": 7},
         {"not": {"type": "string"}},
         # Of one draft and another, and of none.
@@ -89,7 +97,10 @@ VALUES = st.recursive(
     JSON
     | SPELLED_NUMBERS
     | TIMES
-    | st.sampled_from(["", "\u2028", "😀", "2026-09-01T10:00:00+00:00"]),
+    | st.sampled_from(["", " ", "\u2028", "😀", "2026-09-01T10:00:00+00:00"])
+    | st.sampled_from(["0000-00-00", "2026-09-01 10:00 UTC", "01/09/2026", "19.90", "true"])
+    | st.sampled_from(['{"city": "Berlin", "at": 1788256800}', "[1, null]", '[{"key": "a"}]'])
+    | st.just([{"key": "a", "value": {"int": 1}}, {"key": "$b", "value": ""}]),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.fixed_dictionaries({}, optional={"city": inner, "geo": inner, "lat": inner})
@@ -107,6 +118,29 @@ PATHS = st.fixed_dictionaries(
         'odd "name"': st.just("id"),
     },
 )
+KINDS = st.sampled_from(
+    [
+        *("number", "integer", "boolean", "text", "texts", "date", "json"),
+        {"pairs": ["key", "value"]},
+    ]
+)
+
+
+@st.composite
+def casts(draw):
+    """Return properties some of which are read as something."""
+    paths = ["id", "any", "a", "a.city", "a.geo.lat", ["b.c"], ["a", "geo", "name"]]
+    made = {}
+    for name in draw(st.lists(st.sampled_from(["A", "B", "C"]), min_size=1, unique=True)):
+        source = {"column": draw(st.sampled_from(paths)), "as": draw(KINDS)}
+        if isinstance(source["as"], str):
+            source |= draw(
+                st.sampled_from([{}, {}, {"default": "d"}, {"hash": True}, {"hash": "sha256"}])
+            )
+        made[name] = source
+    return made
+
+
 ASKED = st.sampled_from(
     [
         *("any", "at", "id", "a.city", "_sdc_gone_at"),
@@ -130,10 +164,32 @@ OFTEN_UNKNOWN = st.fixed_dictionaries(
 encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
+class Told(list):
+    """What a pipeline was told of values that it left out, until it is looked at."""
+
+    def __call__(self, column, what):
+        self.append((column, what))
+
+    def taken(self):
+        taken = list(self)
+        self.clear()
+        return taken
+
+
 def pipelines(mappings, stream_schema, window=None):
-    return StreamPipeline(
-        [spec_of(each) for each in mappings], stream_schema, window, now_ms=lambda: NOW_MS
+    return pipeline_of([spec_of(each) for each in mappings], stream_schema, window)
+
+
+def pipeline_of(specs, stream_schema, window=None, now_ms=lambda: NOW_MS):
+    pipeline = StreamPipeline(
+        specs,
+        stream_schema,
+        window,
+        now_ms=now_ms,
+        on_left_out=(told := Told()),
     )
+    pipeline.told = told
+    return pipeline
 
 
 def line_of(record, *, stream="orders", **more):
@@ -165,11 +221,14 @@ def events_of(rows):
 def check(pipeline, line):
     """Compare both ways; return what the fast one said."""
     fast = pipeline.run_line(line)
+    told = pipeline.told.taken()
     if fast is None:
+        assert told == []
         return None
     careful = pipeline.run(decode_line(line).record)
 
     assert not isinstance(careful, Unloadable), careful
+    assert pipeline.told.taken() == told
     assert events_of(careful) == events_of(fast)
     return fast
 
@@ -218,10 +277,12 @@ def columns_and_record(draw):
     unknown=OFTEN_UNKNOWN,
     conditions=CONDITIONS,
     mapping=MAPPINGS,
-    properties=st.none() | PATHS,
+    properties=st.none() | PATHS | casts(),
     identity=IDENTITIES,
     key=st.just(("id",)) | KEYS,
     is_schema_enforced=st.booleans(),
+    is_blank_null=st.booleans(),
+    form=st.sampled_from([None, None, "%d/%m/%Y"]),
     root=st.sampled_from(
         [
             *([{}] * 20),
@@ -236,15 +297,30 @@ def columns_and_record(draw):
     ),
 )
 def test_both_ways_give_the_same_rows(
-    made, unknown, conditions, mapping, properties, identity, key, is_schema_enforced, root
+    made,
+    unknown,
+    conditions,
+    mapping,
+    properties,
+    identity,
+    key,
+    is_schema_enforced,
+    is_blank_null,
+    form,
+    root,
 ):
     """The careful way decides; the fast way may only leave a record to it."""
     columns, record = made
     root = {"definitions": {"text": TEXT}} | root
     stream_schema = stream_schema_of(
-        columns, key, is_schema_enforced=is_schema_enforced, hash_key=b"k", schema=root
+        columns,
+        key,
+        is_schema_enforced=is_schema_enforced,
+        is_blank_null=is_blank_null,
+        hash_key=b"k",
+        schema=root,
     )
-    mapping = {**mapping, **identity, **conditions, "time": "at"}
+    mapping = {**mapping, **identity, **conditions, "time": "at", "time_format": form}
     if properties:
         mapping["properties"] = properties
     try:
@@ -260,6 +336,26 @@ OTHERS = st.lists(
     st.sampled_from(
         [
             {"type": "users", "distinct_id": "id", "properties": "*"},
+            {
+                "type": "users",
+                "distinct_id": "id",
+                "properties": {
+                    "A": {"column": "any", "as": "date"},
+                    "B": {"column": "a", "as": {"pairs": ["key", "value"]}},
+                },
+            },
+            {
+                "type": "lookup_table",
+                "lookup_table_id": "t",
+                "key": "id",
+                "properties": {"A": {"column": "any", "as": "date"}, "B": "b.c"},
+            },
+            {
+                "type": "users",
+                "distinct_id": "user",
+                "operation": "add",
+                "properties": {"A": {"column": "any", "as": "number"}},
+            },
             {"type": "users", "distinct_id": "user", "operation": "add", "properties": ["any"]},
             {"type": "users", "user_id": "user", "properties": {"A": "a.city", "B": "b.c"}},
             {"type": "users", "distinct_id": "id", "delete_when": "any", "properties": ["a"]},
@@ -288,19 +384,18 @@ OTHERS = st.lists(
     mappings=OTHERS,
     conditions=st.lists(CONDITIONS, min_size=2, max_size=2),
     is_schema_enforced=st.booleans(),
+    is_blank_null=st.booleans(),
 )
 def test_both_ways_give_the_same_rows_of_every_type(
-    made, unknown, mappings, conditions, is_schema_enforced
+    made, unknown, mappings, conditions, is_schema_enforced, is_blank_null
 ):
     columns, record = made
     mappings = [mapping | more for mapping, more in zip(mappings, conditions, strict=False)]
-    stream_schema = stream_schema_of(columns, is_schema_enforced=is_schema_enforced)
+    stream_schema = stream_schema_of(
+        columns, is_schema_enforced=is_schema_enforced, is_blank_null=is_blank_null
+    )
     try:
-        pipeline = StreamPipeline(
-            [written(mapping, "orders") for mapping in mappings],
-            stream_schema,
-            now_ms=lambda: NOW_MS,
-        )
+        pipeline = pipeline_of([written(mapping, "orders") for mapping in mappings], stream_schema)
     except TargetMixpanelError:
         event("no pipeline")
         return
@@ -363,6 +458,15 @@ ORDER = {
         pytest.param({"skip_when": "note", "only_when": "created_at"}, id="conditions"),
         pytest.param({"skip_when": {"column": "count", "is": [3, None]}}, id="skipped"),
         pytest.param({"skip_when": "_sdc_deleted_at"}, id="undeclared"),
+        pytest.param(
+            {"properties": {"A": {"column": "amount", "as": "text"}}}, id="read-as-a-text"
+        ),
+        pytest.param({"properties": {"D": {"column": "day", "as": "date"}}}, id="read-as-a-date"),
+        pytest.param(
+            {"properties": {"N": {"column": "note", "as": {"pairs": ["key", "value"]}}, "A": "id"}},
+            id="pairs",
+        ),
+        pytest.param({"time_format": "%d/%m/%Y"}, id="format"),
     ],
 )
 @pytest.mark.parametrize("is_schema_enforced", [True, False])
@@ -438,7 +542,8 @@ def test_what_only_the_clock_can_tell_takes_a_fresh_look_at_it():
     spec = written(
         {"type": "users", "distinct_id": "id", "delete_when": "paid_at", "properties": ["day"]}
     )
-    pipeline = StreamPipeline([spec], stream_schema_of(PLAIN, stream="rows"), now_ms=lambda: now_ms)
+    stream_schema = stream_schema_of(PLAIN, stream="rows")
+    pipeline = pipeline_of([spec], stream_schema, now_ms=lambda: now_ms)
     soon = datetime.fromtimestamp((NOW_MS + 5_000) / 1_000, UTC).isoformat()
     never = "9999-12-31T00:00:00Z"
     line = line_of(ORDER | {"paid_at": soon}, stream="rows")

@@ -15,6 +15,7 @@ from target_mixpanel.mapping.paths import record_splitter
 from target_mixpanel.mapping.refusal import UnmappableError
 from tests.mapping.making import (
     ORDER,
+    ORDERS,
     decode,
     open_columns,
     plan_of,
@@ -301,6 +302,7 @@ def test_two_changes_of_a_row_have_two_ids():
         pytest.param("2026-09-01T10:00:00.000Z", id="with-a-fraction"),
         pytest.param("2026-09-01T10:00:00.000999Z", id="within-the-millisecond"),
         pytest.param("2026-09-01 10:00:00", id="without-an-offset"),
+        pytest.param(" 2026-09-01 10:00 utc ", id="by-people"),
         pytest.param(1_788_256_800, id="seconds"),
         pytest.param("1788256800000", id="milliseconds-as-text"),
     ],
@@ -317,6 +319,24 @@ def test_an_instant_has_one_id_in_every_spelling(spelling, key):
     }
 
     assert len(ids) == (1 if key else 2)
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        *("2026-09-01T12:00:00+02:00", " 2026-09-01t10:00:00z", "2026-09-01 10:00 UTC"),
+        "01/09/2026 10:00",
+    ],
+)
+def test_an_instant_is_one_key_in_every_spelling(spelling):
+    columns = {**ORDERS, "sent_at": {"type": "string", "format": "date-time"}}
+    mapping = {"insert_id": ["sent_at"], "time_format": "%d/%m/%Y %H:%M"}
+    ids = {
+        properties_of({**ORDER, "sent_at": text}, mapping, stream_schema_of(columns))["$insert_id"]
+        for text in ("2026-09-01T10:00:00Z", spelling)
+    }
+
+    assert len(ids) == 1
 
 
 def test_a_salt_makes_other_ids():

@@ -250,12 +250,14 @@ def test_an_event_of_a_megabyte_is_refused(text, expected):
     assert expected == ("list" if isinstance(outcome, list) else outcome.flaw.reason)
 
 
-@pytest.mark.parametrize(("length", "is_taken"), [(255, True), (256, False)])
-def test_an_event_name_that_mixpanel_would_cut_is_refused(length, is_taken):
+@pytest.mark.parametrize(
+    ("name", "is_taken"),
+    [("x" * 255, True), ("x" * 256, False), ("é" * 127, True), ("é" * 128, False)],
+)
+def test_an_event_name_that_mixpanel_would_cut_is_refused(name, is_taken):
+    """It counts bytes."""
     stream_schema = stream_schema_of({**ORDERS, "kind": {}})
-    outcome = pipeline_of({"event_from": "kind"}, stream_schema).run(
-        {**ORDER, "kind": "é" * length}
-    )
+    outcome = pipeline_of({"event_from": "kind"}, stream_schema).run({**ORDER, "kind": name})
 
     assert is_taken == isinstance(outcome, list)
 

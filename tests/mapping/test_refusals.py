@@ -29,6 +29,13 @@ EVENTS = {"time": "created_at", "distinct_id": "user", "properties": "*"}
 ORIGINAL = EVENTS | {"identity": "original"}
 AT_X = EVENTS | {"time": "x"}
 
+PAIRS = EVENTS | {"properties": {"x": {"column": "x", "as": {"pairs": ["k", "v"]}}}}
+
+
+def cast(kind):
+    return EVENTS | {"properties": {"x": {"column": "x", "as": kind}}}
+
+
 NESTED = {"a": {"a": {"a": {"a": {"a": {}}}}}}
 
 
@@ -75,6 +82,20 @@ CASES = [
     pytest.param(EVENTS, "x" * 1_200_000, "too_large", id="large"),
     pytest.param(USERS, "x" * 1_200_000, "too_large", id="large-update"),
     pytest.param(USERS, ["x" * 300_000], "too_large", id="large-operand"),
+    pytest.param(cast("number"), "many", "not_number", id="as-number"),
+    pytest.param(cast("integer"), "1.5", "not_integer", id="as-integer"),
+    pytest.param(cast("boolean"), "perhaps", "not_boolean", id="as-boolean"),
+    pytest.param(cast("texts"), [[]], "not_texts", id="as-texts"),
+    pytest.param(cast("json"), "{", "not_json", id="as-json"),
+    pytest.param(PAIRS, "many", "not_pairs", id="pairs"),
+    pytest.param(PAIRS, [{"k": 7, "v": 7}], "not_pairs", id="pair-without-a-name"),
+    pytest.param(PAIRS, [{"k": "n" * 256, "v": 7}], "name_too_long", id="long-name-of-a-pair"),
+    pytest.param(
+        PAIRS,
+        [{"k": f"n{number}", "v": 7} for number in range(256)],
+        "too_many_properties",
+        id="many-pairs",
+    ),
     pytest.param(EVENTS | {"skip_when": "x"}, "perhaps", "invalid_skip_when", id="condition"),
     pytest.param(EVENTS | {"only_when": "x"}, [], "invalid_only_when", id="condition-on-a-list"),
     pytest.param(

@@ -1,8 +1,9 @@
 """A value arrives in Mixpanel as what it was: no integer rounded, no type it does not know."""
 
 import math
-from datetime import UTC
+from datetime import UTC, datetime
 from decimal import Decimal
+from hashlib import sha256
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -11,7 +12,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from target_mixpanel.mapping.refusal import UnmappableError
+from target_mixpanel.mapping.stream_schema import NO_DATES
 from target_mixpanel.mapping.values import converter, encode, hasher
+from target_mixpanel.specs.spec import Times
 from tests.mapping.making import decode
 
 TIME = {"type": ["null", "string"], "format": "date-time"}
@@ -35,7 +38,10 @@ JSON = st.recursive(
 
 
 def converted(value, column=None, *, root=None, zone=UTC, is_schema_enforced=True):
-    convert = converter(column or {}, root or {}, zone, "it", is_schema_enforced=is_schema_enforced)
+    times = Times(timezone=zone)
+    convert = converter(
+        column or {}, root or {}, times, "it", is_schema_enforced=is_schema_enforced
+    )
     return value if convert is None else convert(value)
 
 
@@ -113,10 +119,14 @@ def test_nan_and_infinity_are_refused(value):
         pytest.param("2026-09-01T24:00:00Z", "2026-09-02T00:00:00", id="midnight-as-24"),
         pytest.param("2016-12-31T23:59:60Z", "2017-01-01T00:00:00", id="leap-second"),
         pytest.param("0999-01-01T00:00:00Z", "0999-01-01T00:00:00", id="four-digits-of-year"),
-        pytest.param("soon", "soon", id="no-time-stays"),
-        pytest.param("", "", id="empty-stays"),
-        pytest.param("1712013000000", "1712013000000", id="epoch-stays"),
-        pytest.param("0001-01-01T00:00:00+14:00", "0001-01-01T00:00:00+14:00", id="no-calendar"),
+        pytest.param(" 2026-09-01t10:00:00z ", "2026-09-01T10:00:00", id="by-people"),
+        pytest.param("soon", None, id="no-time"),
+        pytest.param("", None, id="empty"),
+        pytest.param("0000-00-00 00:00:00", None, id="zeros"),
+        pytest.param("0001-01-01T00:00:00Z", None, id="first-day-of-all"),
+        pytest.param("-infinity", None, id="infinity"),
+        pytest.param("1712013000000", None, id="epoch"),
+        pytest.param("0001-01-01T00:00:00+14:00", None, id="no-calendar"),
     ],
 )
 def test_a_date_time_takes_mixpanels_form(text, expected):
@@ -129,12 +139,142 @@ def test_a_date_time_takes_mixpanels_form(text, expected):
         pytest.param("2026-09-01", "2026-09-01", id="day"),
         pytest.param("2026-09-01T00:00:00Z", "2026-09-01", id="with-a-midnight"),
         pytest.param("2026-09-01T23:30:00-05:00", "2026-09-01", id="in-its-own-offset"),
-        pytest.param("soon", "soon", id="no-date-stays"),
-        pytest.param("1712013000000", "1712013000000", id="epoch-stays"),
+        pytest.param("2026-W40-4", "2026-10-01", id="week"),
+        pytest.param("10/01/2026", None, id="no-date"),
+        pytest.param("0000-00-00", None, id="zeros"),
+        pytest.param("0001-01-01", None, id="first-day-of-all"),
+        pytest.param("", None, id="empty"),
+        pytest.param("1712013000000", None, id="epoch"),
     ],
 )
 def test_a_date_takes_mixpanels_form(text, expected):
     assert expected == converted(text, DATE)
+
+
+MOMENT = "2026-10-01T14:00:00.123456+02:00"
+
+
+@pytest.mark.parametrize("is_schema_enforced", [True, False])
+@pytest.mark.parametrize(
+    ("column", "value", "expected"),
+    [
+        pytest.param(
+            {"type": ["null", "array"], "items": TIME},
+            [MOMENT, None, "", "0000-00-00"],
+            ["2026-10-01T12:00:00", None],
+            id="list",
+        ),
+        pytest.param(
+            {"type": "object", "properties": {"at": TIME, "day": DATE, "n": {"type": "number"}}},
+            {"at": MOMENT, "day": "2026-10-01T00:00:00", "n": 1.5, "more": MOMENT, "none": None},
+            {
+                "at": "2026-10-01T12:00:00",
+                "day": "2026-10-01",
+                "n": 1.5,
+                "more": MOMENT,
+                "none": None,
+            },
+            id="object",
+        ),
+        pytest.param(
+            {"type": "array", "items": {"type": "object", "properties": {"at": TIME}}},
+            [{"at": MOMENT}, {"at": "-infinity", "b": 1}, {"at": None}],
+            [{"at": "2026-10-01T12:00:00"}, {"b": 1}, {"at": None}],
+            id="list-of-objects",
+        ),
+        pytest.param(
+            {"type": "object", "additionalProperties": TIME},
+            {"a": MOMENT},
+            {"a": "2026-10-01T12:00:00"},
+            id="any-name",
+        ),
+        pytest.param(
+            {"anyOf": [{"type": "array", "items": {"$ref": "#/definitions/moment"}}, {}]},
+            [[MOMENT], MOMENT],
+            [["2026-10-01T12:00:00"], "2026-10-01T12:00:00"],
+            id="references",
+        ),
+        pytest.param(
+            {"type": "object", "properties": {"price": {"format": "singer.decimal"}}},
+            {"price": "19.90"},
+            {"price": 19.9},
+            id="decimal",
+        ),
+        pytest.param(
+            {"type": "array", "prefixItems": [{"type": "string"}, TIME], "items": DATE},
+            ["soon", MOMENT, "2026-10-01T00:00:00"],
+            ["soon", "2026-10-01T12:00:00", "2026-10-01"],
+            id="tuple",
+        ),
+        pytest.param(
+            {"type": "array", "items": [{"type": "string"}, TIME]},
+            ["soon", MOMENT, MOMENT],
+            ["soon", "2026-10-01T12:00:00", MOMENT],
+            id="tuple-of-older-drafts",
+        ),
+        pytest.param(
+            {"$ref": "#/definitions/tree"},
+            {"at": MOMENT, "below": [{"at": MOMENT}]},
+            {"at": "2026-10-01T12:00:00", "below": [{"at": "2026-10-01T12:00:00"}]},
+            id="recursive",
+        ),
+    ],
+)
+def test_dates_within_lists_and_objects_take_mixpanels_form(
+    column, value, expected, is_schema_enforced
+):
+    tree = {"properties": {"at": TIME, "below": {"items": {"$ref": "#/definitions/tree"}}}}
+    root = {"definitions": {"moment": TIME, "tree": tree}}
+
+    assert expected == converted(value, column, root=root, is_schema_enforced=is_schema_enforced)
+
+
+@pytest.mark.parametrize("form", ["date", "date-time"])
+@pytest.mark.parametrize("is_schema_enforced", [True, False])
+@pytest.mark.parametrize("wrap", [lambda it: it, lambda it: [it]])
+def test_a_text_that_need_not_be_a_date_stays(wrap, is_schema_enforced, form):
+    """Taps say so whose source holds both; what stands for no date is none all the same."""
+    one = {"anyOf": [{"type": "string", "format": form}, {"type": ["null", "string"]}]}
+    column = one if wrap("") == "" else {"type": "array", "items": one}
+    expected = {
+        "2026-10-01T14:00:00+02:00": "2026-10-01T12:00:00" if form == "date-time" else "2026-10-01",
+        "soon": "soon",
+        "10/01/2026": "10/01/2026",
+        "": None,
+        " 0000-00-00 00:00:00": None,
+        "0001-01-01": None,
+        "-infinity": None,
+    }
+    for text, found in expected.items():
+        value = converted(wrap(text), column, is_schema_enforced=is_schema_enforced)
+        assert value == (found if column is one else [found] if found else [])
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "times"),
+    [
+        pytest.param(TIME, "0000-00-00", 1, id="column"),
+        pytest.param(DATE, "soon", 1, id="day"),
+        pytest.param({"format": "date"}, "", 1, id="of-any-type"),
+        pytest.param({"items": TIME}, ["", "2026-10-01"], 1, id="list"),
+        pytest.param({}, datetime(1, 1, 1, tzinfo=UTC), 1, id="of-a-database-driver"),
+        pytest.param(TIME, MOMENT, 0, id="date"),
+        pytest.param({}, "", 0, id="text"),
+    ],
+)
+def test_a_date_that_is_none_is_told(column, value, times):
+    told = []
+    convert = converter(
+        column,
+        {},
+        Times(),
+        "it",
+        is_schema_enforced=True,
+        on_left_out=lambda *what: told.append(what),
+    )
+    convert(value)
+
+    assert [("it", NO_DATES)] * times == told
 
 
 @pytest.mark.parametrize(
@@ -267,7 +407,7 @@ def test_whatever_is_sent_reads_as_what_it_was(value, is_schema_enforced):
 @settings(max_examples=200, deadline=None)
 @given(st.text(), st.sampled_from(TEXT_COLUMNS))
 def test_any_text_passes_any_column(text, column):
-    assert type(converted(text, column)) is str
+    assert type(converted(text, column)) in {str, type(None)}
 
 
 @settings(max_examples=200, deadline=None)
@@ -299,7 +439,7 @@ def test_a_number_from_the_reader_reads_as_what_it_was(value):
         pytest.param("1e99999999999999999999", "1e99999999999999999999", id="beyond-arithmetic"),
         pytest.param("NaN", "NaN", id="no-number"),
         pytest.param("1_000", "1_000", id="no-spelling-of-json"),
-        pytest.param("", "", id="empty"),
+        pytest.param("", None, id="empty"),
         pytest.param("n/a", "n/a", id="words"),
     ],
 )
@@ -347,11 +487,24 @@ def test_a_hash_is_hmac_sha256_in_hexadecimal():
         pytest.param(True, "true", id="true"),
         pytest.param([1, None, "a"], '[1,null,"a"]', id="list"),
         pytest.param({"b": Decimal("1.0"), "a": "x"}, '{"a":"x","b":1}', id="object"),
-        pytest.param("", "", id="empty"),
+        pytest.param(" a\n", "a", id="blanks-around"),
     ],
 )
 def test_a_value_hashes_as_its_plain_text(value, text):
     assert hasher(b"key", "email")(text) == hasher(b"key", "email")(value)
+
+
+def test_a_hash_without_a_key_is_that_of_other_systems():
+    """Of what is left when blanks around and capitals are gone."""
+    theirs = sha256(b"ada@x.example").hexdigest()
+
+    assert theirs == hasher(None, "x")("ada@x.example ")
+    assert theirs == hasher(None, "x", is_lowered=True)(" Ada@X.example")
+    assert theirs != hasher(None, "x")("Ada@X.example")
+
+
+def test_there_is_no_hash_of_nothing():
+    assert hasher(b"key", "x")("") is hasher(None, "x")(" \n") is None
 
 
 def test_another_key_is_another_hash():

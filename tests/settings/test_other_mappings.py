@@ -223,7 +223,7 @@ def test_a_stream_may_be_events_and_profiles_at_once():
         ),
         pytest.param(
             {"operation": "unset", "properties": ["x" * 256]},
-            "properties: a name has more than 255 characters",
+            "properties: a name has more than 255 bytes",
             id="unset-long",
         ),
         pytest.param(
@@ -281,7 +281,7 @@ def test_a_mistake_in_users_is_named(mapping, expected):
         pytest.param({"group_key": None}, "group_key: is missing; name the property of", id="key"),
         pytest.param({"group_key": " "}, "group_key: is blank", id="blank"),
         pytest.param({"group_key": {"column": "a"}}, "group_key: expected a text, got a", id="map"),
-        pytest.param({"group_key": "x" * 256}, "group_key: has more than 255 characters", id="256"),
+        pytest.param({"group_key": "x" * 256}, "group_key: has more than 255 bytes", id="256"),
         pytest.param({"group_id": None}, "group_id: is missing; name the column that", id="id"),
         pytest.param({"group_id": {"value": None}}, "group_id.value: is null", id="null"),
         pytest.param(

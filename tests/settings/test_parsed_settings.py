@@ -65,6 +65,7 @@ def test_the_defaults_stay():
         "dead_letter_path": None,
         "max_rejection_rate": 0.1,
         "hash_key": None,
+        "empty_as_null": False,
         "dry_run": False,
         "report_path": None,
         "validate_records": True,
@@ -293,6 +294,13 @@ def test_a_hash_asks_for_its_key(mapping):
     assert parsed(streams=streams, hash_key="key").hash_key == "key"
 
 
+def test_a_hash_without_a_key_asks_for_none():
+    properties = {"E": {"column": "e", "hash": "sha256"}}
+    streams = {"orders": {**STREAMS["orders"], "properties": properties}}
+
+    assert parsed(streams=streams).hash_key is None
+
+
 HASHED = {"column": "id", "hash": True}
 
 
@@ -419,6 +427,8 @@ def test_any_text_is_a_url_or_not(text, start):
         pytest.param("2026-09-01T12:00:00Z", 1_788_264_000_000, id="instant"),
         pytest.param("2026-09-01T12:00:00+02:00", 1_788_256_800_000, id="offset"),
         pytest.param("2026-09-01T00:00:00.001Z", 1_788_220_800_001, id="millisecond"),
+        pytest.param("2026-09-01 12:00 UTC", 1_788_264_000_000, id="zone-by-name"),
+        pytest.param("2026-09-01t12:00:00z", 1_788_264_000_000, id="small-letters"),
         pytest.param("30d", 1_787_408_000_500, id="days-back"),
         pytest.param("0d", 1_790_000_000_500, id="now"),
     ],

@@ -19,9 +19,12 @@ from target_mixpanel.specs.spec import (
     KeyColumns,
     KeyProperties,
     NamedProperties,
+    Pairs,
     SimplifiedId,
     StreamName,
+    Times,
     VerbatimInsertId,
+    times_of,
 )
 
 LEAST = {"time": "at", "distinct_id": "user", "properties": "*"}
@@ -173,8 +176,8 @@ def test_a_list_may_name_a_stream_twice():
         pytest.param(
             {"a": {**LEAST, "stream": "b"}},
             'streams.a.stream: is not known; there are "type", "event", "event_from", "time", '
-            '"time_unit", "timezone", "distinct_id", "user_id", "device_id", "identity", '
-            '"insert_id", "ip", "properties", "exclude", "skip_when", "only_when"',
+            '"time_unit", "time_format", "timezone", "distinct_id", "user_id", "device_id", '
+            '"identity", "insert_id", "ip", "properties", "exclude", "skip_when", "only_when"',
             id="stream-in-a-map",
         ),
     ],
@@ -258,7 +261,7 @@ def test_a_time_zone_that_is_none_is_refused(zone):
             "event: expected a text, got a number; put it in quotes",
             id="number-as-event",
         ),
-        pytest.param({"event": "x" * 256}, "event: has more than 255 characters", id="long-event"),
+        pytest.param({"event": "x" * 256}, "event: has more than 255 bytes", id="long-event"),
         pytest.param(
             {"distinct_id": None}, "distinct_id: is missing; name the column that ", id="no-id"
         ),
@@ -300,9 +303,71 @@ def test_a_time_zone_that_is_none_is_refused(zone):
         pytest.param({"properties": ["a", "a"]}, 'properties: "a" stands there twice', id="twice"),
         pytest.param(
             {"properties": {"a": {"column": "b", "hash": "yes"}}},
-            "properties.a.hash: expected true or false, got a text",
+            "properties.a.hash: expected true (HMAC-SHA256 under hash_key) or sha256, got a text",
             id="hash-yes",
         ),
+        pytest.param(
+            {"properties": {"a": {"column": "b", "lower": True}}},
+            "properties.a.lower: goes with hash; leave it out",
+            id="lower-alone",
+        ),
+        pytest.param(
+            {"properties": {"a": {"column": "b", "hash": True, "lower": 1}}},
+            "properties.a.lower: expected true or false, got a number",
+            id="lower-1",
+        ),
+        pytest.param(
+            {"properties": {"a": {"column": "b", "as": "numbr"}}},
+            'properties.a.as: expected one of "number", "integer", "boolean", "text", "texts", '
+            '"date", "json"; did you mean "number"?',
+            id="as-typo",
+        ),
+        pytest.param(
+            {"properties": {"a": {"column": "b", "as": {"pair": ["k", "v"]}}}},
+            'properties.a.as.pair: is not known; did you mean "pairs"?',
+            id="pair",
+        ),
+        pytest.param(
+            {"properties": {"a": {"column": "b", "as": {"pairs": ["k"]}}}},
+            "properties.a.as.pairs: expected two names, as in {pairs: [key, value]}",
+            id="one-name-of-pairs",
+        ),
+        pytest.param(
+            {"properties": {"a": {"column": "b", "as": {"pairs": ["k", "v"]}, "hash": True}}},
+            "properties.a.hash: means nothing with pairs",
+            id="hashed-pairs",
+        ),
+        pytest.param(
+            {"properties": {"a": {"column": "b", "as": {"pairs": ["k", "v"]}, "default": 1}}},
+            "properties.a.default: expected a map of properties, got a number",
+            id="default-of-pairs",
+        ),
+        pytest.param(
+            {"distinct_id": {"column": "a", "as": "text"}},
+            "distinct_id.as: means nothing here but json; only properties are cast",
+            id="cast-id",
+        ),
+        pytest.param(
+            {"insert_id": [{"column": "a.b", "as": "json"}]},
+            "insert_id.as: means nothing here; name a column",
+            id="cast-key",
+        ),
+        pytest.param(
+            {"time": {"column": "a", "default": {"column": "b"}}},
+            "time.default: is a column, and a default is the same value for every record; ",
+            id="column-as-default",
+        ),
+        pytest.param({"time_format": 5}, "time_format: expected a text, got a number", id="5"),
+        pytest.param(
+            {"time_format": "%Q"}, "time_format: is no format that strptime reads; ", id="%Q"
+        ),
+        pytest.param({"time_format": "%"}, "time_format: is no format that strptime ", id="%"),
+        pytest.param(
+            {"time_format": "%d/%d/%Y"}, "time_format: is no format that strptime ", id="twice-%d"
+        ),
+        pytest.param({"time_format": "%H:%M"}, "time_format: names no whole day; ", id="no-day"),
+        pytest.param({"time_format": "soon"}, "time_format: names no whole day; ", id="no-code"),
+        pytest.param({"time_format": "%d.%m.%Y %Z"}, "time_format: %Z means another ", id="%Z"),
         pytest.param(
             {"properties": [{"column": "b"}]},
             "properties[0].name: expected a text, got nothing",
@@ -344,6 +409,23 @@ def test_a_property_is_never_the_credential(name):
     )
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"time": "at", "distinct_id": "id"},
+        {"type": "users", "distinct_id": "id"},
+        {"type": "groups", "group_key": "g", "group_id": "id"},
+        {"type": "lookup_table", "lookup_table_id": "t", "key": "id"},
+    ],
+)
+def test_mappings_of_every_type_say_how_times_are_spelled(more):
+    times = {"time_unit": "ms", "time_format": "%d/%m/%Y %H:%M", "timezone": "Europe/Berlin"}
+    ((_, (spec,)),) = parse_streams({"s": {"properties": ["a"], **more, **times}})
+    expected = Times("ms", ZoneInfo("Europe/Berlin"), "%d/%m/%Y %H:%M")
+
+    assert times_of(spec) == expected
+
+
 # Spellings
 
 
@@ -370,6 +452,33 @@ def test_a_property_is_never_the_credential(name):
             [{"name": "A.B", "column": "a"}, {"name": "C", "value": None}],
             NamedProperties((("A.B", Column("a")), ("C", Constant(None)))),
             id="list-of-names",
+        ),
+        pytest.param(
+            {
+                "A": {"column": "a", "as": "number"},
+                "B": {"column": "b", "as": {"pairs": ["key", "value"]}},
+                "C": {"column": "c", "hash": "sha256", "lower": True},
+            },
+            NamedProperties(
+                (
+                    ("A", Column("a", cast="number")),
+                    ("B", Column("b", cast=Pairs("key", "value"))),
+                    ("C", Column("c", is_hashed=True, is_plain_hash=True, is_lowered=True)),
+                )
+            ),
+            id="casts-and-hashes",
+        ),
+        pytest.param(
+            {"A": {"column": "a.b", "as": "json"}, "B": "a.b.c", "C": "a.c", "D": ["a", "b", "d"]},
+            NamedProperties(
+                (
+                    ("A", Column("a.b", cast="json", is_in_json=True)),
+                    ("B", Column("a.b.c", is_in_json=True)),
+                    ("C", Column("a.c")),
+                    ("D", Column(("a", "b", "d"), is_in_json=True)),
+                )
+            ),
+            id="paths-into-json",
         ),
     ],
 )

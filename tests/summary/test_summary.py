@@ -191,6 +191,7 @@ def test_the_report_as_json(summary, clock):
                     }
                 ],
                 "unused_columns_breached": {},
+                "values_left_out": {},
                 "cut_texts": [],
                 "filtered": 1,
                 "deleted": 0,
