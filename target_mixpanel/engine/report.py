@@ -30,6 +30,10 @@ def stream_report(counts: StreamCounts) -> dict[str, Any]:
             printable(column): records
             for column, records in at.unused_columns_breached.most_common()
         },
+        "columns_left_out": [
+            {"column": printable(column), "why": why} for column, why in at.columns_left_out
+        ],
+        "new_columns": [printable(column) for column in at.new_columns],
         "filtered": at.filtered,
         "deleted": at.deleted,
         "pending": at.pending,

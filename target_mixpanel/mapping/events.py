@@ -1,12 +1,17 @@
 """How does a record become an event?"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
 from target_mixpanel.errors import StreamSchemaError, printable
-from target_mixpanel.limits import MAX_PROPERTIES, RESERVED_EVENT_PROPERTIES
+from target_mixpanel.limits import (
+    BOOKKEEPING_PROPERTIES,
+    IGNORE,
+    MAX_PROPERTIES,
+    RESERVED_EVENT_PROPERTIES,
+)
 from target_mixpanel.mapping.conditions import Conditions, compile_conditions
 from target_mixpanel.mapping.identity import NO_LOCATION, Identify, identifier, ip_reader
 from target_mixpanel.mapping.identity_events import (
@@ -15,10 +20,11 @@ from target_mixpanel.mapping.identity_events import (
     possible_events,
 )
 from target_mixpanel.mapping.insert_id import InsertIdReader, insert_id_reader
+from target_mixpanel.mapping.new_columns import NewColumnReader
 from target_mixpanel.mapping.paths import ResolvedColumn, Slot, Slots, Values
+from target_mixpanel.mapping.patterns import PropertyRules
 from target_mixpanel.mapping.properties import (
     ColumnConversion,
-    PropertyRules,
     column_converter,
     compile_property,
     constant_value,
@@ -29,6 +35,7 @@ from target_mixpanel.mapping.sources import Fetch, column_hasher, fetch, source_
 from target_mixpanel.mapping.stream_schema import StreamSchema
 from target_mixpanel.mapping.times import TimeReader, refuse_outside_window, time_reader
 from target_mixpanel.mapping.values import Converter, encode
+from target_mixpanel.model import JsonObject
 from target_mixpanel.specs.columns import id_sources
 from target_mixpanel.specs.spec import (
     Column,
@@ -45,7 +52,9 @@ Conversion: TypeAlias = tuple[int, Converter | None, Any]
 _OWN_PROPERTIES: Final = 6
 """time, $insert_id, distinct_id, $user_id, $device_id and ip count as properties, too."""
 
-_RULES: Final = PropertyRules(MAX_PROPERTIES - _OWN_PROPERTIES, RESERVED_EVENT_PROPERTIES)
+_RULES: Final = PropertyRules(
+    MAX_PROPERTIES - _OWN_PROPERTIES, RESERVED_EVENT_PROPERTIES, BOOKKEEPING_PROPERTIES
+)
 
 _ANY_NOW_MS: Final = 253_402_300_800_000
 """The end of the calendar: with it as "now", a constant time is refused only if it is no time."""
@@ -68,6 +77,29 @@ class Assembler(msgspec.Struct, frozen=True):
     """(event's name, its properties) → event."""
     properties: Callable[..., Any]
     """Values in the order compiled, None where there is none → properties."""
+    names: tuple[str, ...]
+    """The properties', in that order."""
+
+    def widened(self, properties: Any, more: JsonObject) -> JsonObject:
+        """
+        Return *properties* with those of *more*.
+
+        Raises:
+            UnmappableError: They are too many.
+        """
+        if type(properties) is dict:
+            wide = properties | more
+        else:
+            values = zip(self.names, msgspec.structs.astuple(properties), strict=True)
+            wide = {name: value for name, value in values if value is not None} | more
+        if len(wide) > MAX_PROPERTIES:
+            refuse(
+                "too_many_properties",
+                "properties",
+                f"are more than {MAX_PROPERTIES}, which Mixpanel does not take; exclude some",
+                stage="limit",
+            )
+        return wide
 
 
 class EventPlan(msgspec.Struct, frozen=True):
@@ -95,9 +127,13 @@ class EventPlan(msgspec.Struct, frozen=True):
     conversions: tuple[Conversion, ...]
     """Of those columns that need one."""
     assembler: Assembler
-    left_out: tuple[str, ...]
-    """Columns that "*" does not take though nobody excluded them."""
+    left_out: Mapping[str, str]
+    """Columns that no pattern takes though nobody said so, each with the reason."""
     conditions: Conditions = Conditions()
+    new_columns: NewColumnReader | None = None
+    """None: no property comes from a column that the schema does not name."""
+    ignore_slot: int | None = None
+    """Of the property by which Mixpanel would drop the event."""
 
     def time_ms(self, values: Values, now_ms: int) -> int | None:
         """Return when it happened, None where that cannot be told."""
@@ -107,9 +143,9 @@ class EventPlan(msgspec.Struct, frozen=True):
         except UnmappableError:
             return None
 
-    def map(self, values: Values, now_ms: int) -> Event:
+    def map(self, values: Values, now_ms: int) -> Event | None:
         """
-        Return a record as an event.
+        Return a record as an event; None if Mixpanel is to ignore it.
 
         Args:
             values: The record's, by slot; used up.
@@ -138,13 +174,19 @@ class EventPlan(msgspec.Struct, frozen=True):
                     values[slot] = default
                 elif convert is not None:
                     values[slot] = convert(value)
+            columns = values[self.first_property :]
+            properties = self.assembler.properties(
+                time_ms, insert_id, *ids, *ip, *self.constants, *columns
+            )
+            if self.new_columns is not None:
+                more = self.new_columns.converted(values)
+                if more:
+                    properties = self.assembler.widened(properties, more)
         except UnmappableError as error:
             error.insert_id = insert_id
             raise
-        columns = values[self.first_property :]
-        properties = self.assembler.properties(
-            time_ms, insert_id, *ids, *ip, *self.constants, *columns
-        )
+        if self.ignore_slot is not None and values[self.ignore_slot]:
+            return None
         return Event(name, time_ms, insert_id, self.assembler.event(name, properties))
 
 
@@ -156,7 +198,8 @@ def compile_events(spec: EventSpec, stream_schema: StreamSchema) -> EventPlan:
         StreamSchemaError: The mapping and the schema do not fit; the message says how to mend it.
     """
     place = spec.place
-    sources, left_out = property_sources(spec, spec.properties, _RULES, stream_schema)
+    found = property_sources(spec, spec.properties, _RULES, stream_schema)
+    sources = found.sources
     slots = Slots()
     name_event = _event_namer(spec, stream_schema, slots)
     fetch_time = fetch(spec.time, stream_schema, f"{place}.time", slots)
@@ -164,6 +207,18 @@ def compile_events(spec: EventSpec, stream_schema: StreamSchema) -> EventPlan:
     read_insert_id = insert_id_reader(spec, stream_schema, slots)
     read_ip = None if spec.ip is None else ip_reader(spec.ip, stream_schema, f"{place}.ip", slots)
     conditions = compile_conditions(spec, stream_schema, slots)
+    new_columns = (
+        None
+        if found.new_columns is None
+        else NewColumnReader(
+            found.new_columns,
+            lambda name, column, resolved: _property_conversion(
+                name, column, spec, stream_schema
+            ).of_column(resolved),
+            stream_schema,
+            slots,
+        )
+    )
     first_property = len(slots.all)
     constants = _constants(sources, spec, stream_schema)
     columns = {name: source for name, source in sources if isinstance(source, Column)}
@@ -185,8 +240,10 @@ def compile_events(spec: EventSpec, stream_schema: StreamSchema) -> EventPlan:
         first_property=first_property,
         conversions=tuple(made for made in conversions if made[1:] != (None, None)),
         assembler=_assembler(names),
-        left_out=left_out,
+        left_out=found.left_out,
         conditions=conditions,
+        new_columns=new_columns,
+        ignore_slot=dict(zip(columns, conversions, strict=True)).get(IGNORE, (None,))[0],
     )
     _try_constants(plan, spec)
     return plan
@@ -211,9 +268,10 @@ def _assembler(names: Sequence[str]) -> Assembler:
             lambda *values: {
                 name: value for name, value in zip(names, values, strict=True) if value is not None
             },
+            tuple(names),
         )
     event = msgspec.defstruct("Event", [("event", str), ("properties", properties)], gc=False)
-    return Assembler(event, properties)
+    return Assembler(event, properties, tuple(names))
 
 
 def _try_constants(plan: EventPlan, spec: EventSpec) -> None:
@@ -274,6 +332,14 @@ def _conversion(
     stream_schema: StreamSchema,
     slots: Slots,
 ) -> Conversion:
+    conversion = _property_conversion(name, column, spec, stream_schema)
+    made = compile_property(name, column, conversion, stream_schema, f"{spec.place}.properties")
+    return slots.add(made.column), made.convert, made.default
+
+
+def _property_conversion(
+    name: str, column: Column, spec: EventSpec, stream_schema: StreamSchema
+) -> ColumnConversion:
     place = f"{spec.place}.properties"
     # An identity event's ids are ids, whatever their columns hold.
     convert_id = identity_converter(spec, stream_schema, name, column)
@@ -283,6 +349,4 @@ def _conversion(
             return column_hasher(stream_schema, place)
         return convert_id or column_converter(found, stream_schema, spec.timezone)
 
-    conversion = ColumnConversion(converter_of, convert_id)
-    made = compile_property(name, column, conversion, stream_schema, place)
-    return slots.add(made.column), made.convert, made.default
+    return ColumnConversion(converter_of, convert_id)

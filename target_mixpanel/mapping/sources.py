@@ -8,7 +8,7 @@ import msgspec
 
 from target_mixpanel.errors import SettingsError
 from target_mixpanel.mapping.canonical import id_text
-from target_mixpanel.mapping.paths import Slots, Values, resolve
+from target_mixpanel.mapping.paths import Slots, Values, resolve_column
 from target_mixpanel.mapping.stream_schema import StreamSchema
 from target_mixpanel.mapping.values import Converter, hasher
 from target_mixpanel.specs.spec import Column, Constant, Source, path_name
@@ -80,7 +80,7 @@ def source_name(source: Source, otherwise: str) -> str:
 
 
 def _column_getter(column: Column, stream_schema: StreamSchema, place: str, slots: Slots) -> Fetch:
-    return operator.itemgetter(slots.add(resolve(column.path, stream_schema.schema, place)))
+    return operator.itemgetter(slots.add(resolve_column(column, stream_schema, place)))
 
 
 def _with_default(get: Fetch, column: Column, hashed: Converter | None) -> Fetch:

@@ -167,9 +167,17 @@ class TargetMixpanel(Target):
         if message.dead_letter is True:
             self._reader.allow_cut_off_end()
             self.engine.refuse_tables()
-        if not isinstance(schema.get("properties"), dict):
+        if not schema.get("properties"):
+            if not key_properties and "additionalProperties" not in schema:
+                raise StreamSchemaError(
+                    f"SCHEMA of {printable(stream)}: names neither columns nor a key; the tap must "
+                    "name its columns, or say additionalProperties: true",
+                )
+            schema = {**schema, "properties": {}}  # its columns are those of the records
+        if not isinstance(schema["properties"], dict):
             raise StreamSchemaError(
-                f"SCHEMA of {printable(stream)}: has no properties; the tap must name its columns",
+                f"SCHEMA of {printable(stream)}: has properties that are no map of columns; mend "
+                "the tap",
             )
         self.schema_line = message.line
         self.bookmark_properties = _names(message.bookmark_properties)

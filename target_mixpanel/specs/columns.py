@@ -11,6 +11,7 @@ from target_mixpanel.specs.spec import (
     KeyColumns,
     KeyProperties,
     LookupTableSpec,
+    MatchedColumns,
     NamedProperties,
     SimplifiedId,
     Source,
@@ -33,7 +34,7 @@ def all_sources(spec: StreamSpec) -> Iterator[Source]:
             yield condition.column
     if isinstance(spec, EventSpec):
         yield from _insert_id_sources(spec)
-    if isinstance(spec.properties, NamedProperties):
+    if isinstance(spec.properties, (MatchedColumns, NamedProperties)):
         for _, source in spec.properties.sources:
             yield source
 
@@ -94,4 +95,11 @@ def _given(source: Source | None) -> tuple[Source, ...]:
 
 def has_hashed_values(spec: StreamSpec) -> bool:
     """Say whether *spec* needs a key to hash with."""
-    return any(isinstance(source, Column) and source.is_hashed for source in all_sources(spec))
+    sources = [*all_sources(spec), *pattern_sources(spec)]
+    return any(isinstance(source, Column) and source.is_hashed for source in sources)
+
+
+def pattern_sources(spec: StreamSpec) -> Iterator[Column]:
+    """Yield what *spec* says of the columns that its patterns take."""
+    if isinstance(spec.properties, MatchedColumns):
+        yield from (pattern.column for pattern in spec.properties.patterns)

@@ -154,6 +154,10 @@ def test_the_report_as_json(summary, clock):
     counts.count_request(body_bytes=100, is_retry=False)
     counts.count_request(body_bytes=100, is_retry=True)
     summary.ignored_messages["ACTIVATE_VERSION"] += 1
+    assert counts.note_left_out("address", "hold objects")
+    assert not counts.note_left_out("address", "hold objects")
+    assert counts.note_new_column("coupon")
+    assert not counts.note_new_column("coupon")
     clock.now += 1.0
     report = run_report(summary, "failed", "why")
 
@@ -179,6 +183,8 @@ def test_the_report_as_json(summary, clock):
                     }
                 ],
                 "unused_columns_breached": {},
+                "columns_left_out": [{"column": "address", "why": "hold objects"}],
+                "new_columns": ["coupon"],
                 "filtered": 1,
                 "deleted": 0,
                 "pending": 2,
