@@ -107,6 +107,8 @@ class NewColumnReader:
         Raises:
             UnmappableError: The mapping wants no record that has some, or one has no such value.
         """
+        if not any(values[slot] for slot, _ in self._slots):
+            return {}
         more = {
             name: value if convert is None else convert(value)
             for name, value, convert in self.columns(values)

@@ -32,11 +32,12 @@ class Learner:
 
     def learn(self, record: JsonObject) -> bool:
         """Look at a record that took the careful way; say whether `learned` is new."""
-        for path in self._beyond(record):
+        beyond = [path for path in self._beyond(record) if path not in self.learned]
+        for path in beyond:
             is_full = len(self._found) == _LEARNED_AT_MOST
             if path not in self._found and not is_full and self._is_learnable(path):
                 self._found.add(path)
-        if not any(path in self._found for path in self._beyond(record)):
+        if self._found.isdisjoint(beyond):
             return False
         self._records += 1
         if self._records.bit_count() > 1:
@@ -45,12 +46,11 @@ class Learner:
         return True
 
     def _beyond(self, record: JsonObject) -> Iterator[tuple[str, ...]]:
-        """Yield the columns of *record* that the fast way does not know."""
+        """Yield the columns of *record* that the schema does not name."""
         for parent, declared in self._declared.items():
-            for name in _columns(record, parent):
-                path = (*parent, name)
-                if name not in declared and path not in self.learned:
-                    yield path
+            columns = _columns(record, parent)
+            if not columns.keys() <= declared:
+                yield from ((*parent, name) for name in columns if name not in declared)
 
     def _is_learnable(self, path: tuple[str, ...]) -> bool:
         return all(reader.is_learnable(path) for reader in self._readers)
