@@ -94,9 +94,23 @@ RESERVED_IDS: Final = frozenset(
 own loaders do. https://developer.mixpanel.com/reference/import-events"""
 
 RESERVED_EVENT_PROPERTIES: Final = frozenset(
-    {"alias", "bucket", "distinct_id", "ip", "length", "time", "token"},
+    {"alias", "bucket", "distinct_id", "ip", "time", "token"},
 )
 """Property names with a meaning of their own, besides all that begin with `$` or `mp_`."""
+
+BOOKKEEPING_PROPERTIES: Final = frozenset(
+    {
+        *("$insert_id", "$time", "$event_name", "$import", "$ignore", "$bucket", "$token"),
+        *("$distinct_id", "$user_id", "$device_id", "$identified_id", "$anon_id", "$distinct_ids"),
+        *("$distinct_id_before_identity", "$identity_failure_reason", "$is_reshuffled"),
+        *("$had_persisted_distinct_id", "$last_seen", "mp_processing_time_ms"),
+    },
+)
+"""By which Mixpanel identifies and books an event, besides all that begin with `$mp_`; an export
+has them. https://docs.mixpanel.com/docs/data-structure/property-reference/reserved-properties"""
+
+IGNORE: Final = "$ignore"
+"""Property by which Mixpanel drops an event without a word. The same page."""
 
 IDENTITY_EVENTS: Final = {
     "$identify": ("$identified_id", "$anon_id"),

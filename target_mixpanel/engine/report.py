@@ -38,6 +38,10 @@ def stream_report(counts: StreamCounts) -> dict[str, Any]:
         ],
         "unused_columns_breached": _by_column(at.unused_columns_breached),
         "values_left_out": _by_column(at.values_left_out),
+        "columns_left_out": [
+            {"column": printable(column), "why": why} for column, why in at.columns_left_out
+        ],
+        "new_columns": [printable(column) for column in at.new_columns],
         "cut_texts": [printable(name) for name in list(counts.cut_texts)],
         "filtered": at.filtered,
         "deleted": at.deleted,

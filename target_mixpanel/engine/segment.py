@@ -8,6 +8,7 @@ from typing import Protocol
 import msgspec
 
 from target_mixpanel.delivery.batches import BatchBuilder
+from target_mixpanel.engine.column_notes import note_columns, note_new_columns
 from target_mixpanel.engine.identity_warnings import IdentityWarnings
 from target_mixpanel.engine.routing import Routing
 from target_mixpanel.engine.summary import StreamCounts
@@ -132,14 +133,10 @@ class SegmentCompiler:
             now_ms=self._now_ms,
             on_unused=partial(_count_unused_breach, counts),
             on_left_out=partial(_count_left_out, counts),
+            on_new_columns=partial(note_new_columns, counts),
         )
         self._warnings.look_at(specs, stream_schema)
-        if pipeline.left_out:
-            logger.info(
-                '%s: "*" leaves out %s; name what you need under properties',
-                printable(message.stream),
-                listed(list(pipeline.left_out)),
-            )
+        note_columns(counts, pipeline)
         segment.destinations = [
             self._find_destination(spec, message.stream, segment, header)
             for spec, header in zip(specs, pipeline.headers, strict=True)

@@ -58,6 +58,10 @@ class StreamCounts:
         """Records that loaded though they break the schema in this column, which nothing uses."""
         self.values_left_out: Counter[str] = Counter()
         """Records that loaded without all that they have in this column."""
+        self.columns_left_out: dict[tuple[str, str], None] = {}
+        """Columns that become no property though nobody said so, each with the reason."""
+        self.new_columns: dict[str, None] = {}
+        """Columns that became properties though the SCHEMA does not name them."""
         self._large_integers: set[str] = set()
         """Columns that have some, as far as they are told apart."""
         self.requests = 0
@@ -115,6 +119,24 @@ class StreamCounts:
                 column = NO_SINGLE_COLUMN
             records[column] += 1
             return records[column] == 1
+
+    def note_left_out(self, column: str, why: str) -> bool:
+        """Note that *column* becomes no property; say whether that is new."""
+        with self._lock:
+            noted = self.columns_left_out
+            if (column, why) in noted or len(noted) >= _KINDS_TOLD_APART:
+                return False
+            noted[column, why] = None
+            return True
+
+    def note_new_column(self, column: str) -> bool:
+        """Note a column that the SCHEMA does not name and that is taken; say whether it is new."""
+        with self._lock:
+            noted = self.new_columns
+            if column in noted or len(noted) >= _KINDS_TOLD_APART:
+                return False
+            noted[column] = None
+            return True
 
     def note_large_integer(self, column: str) -> bool:
         """Note that *column* has integers beyond 2^53; say whether that is new."""
@@ -184,6 +206,8 @@ class StreamCounts:
                 rejected=self.rejected.copy(),
                 unused_columns_breached=self.unused_columns_breached.copy(),
                 values_left_out=self.values_left_out.copy(),
+                columns_left_out=tuple(self.columns_left_out),
+                new_columns=tuple(self.new_columns),
                 requests=self.requests,
                 retries=self.retries,
                 bytes_sent=self.bytes_sent,
@@ -207,6 +231,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     rejected: Counter[RejectionKind]
     unused_columns_breached: Counter[str]
     values_left_out: Counter[str]
+    columns_left_out: tuple[tuple[str, str], ...]
+    new_columns: tuple[str, ...]
     requests: int
     retries: int
     bytes_sent: int

@@ -6,7 +6,13 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from target_mixpanel.errors import StreamSchemaError, printable
-from target_mixpanel.limits import EVENT_VALUE_MAX_BYTES, MAX_PROPERTIES, RESERVED_EVENT_PROPERTIES
+from target_mixpanel.limits import (
+    BOOKKEEPING_PROPERTIES,
+    EVENT_VALUE_MAX_BYTES,
+    IGNORE,
+    MAX_PROPERTIES,
+    RESERVED_EVENT_PROPERTIES,
+)
 from target_mixpanel.mapping.conditions import Conditions, compile_conditions
 from target_mixpanel.mapping.identity import NO_LOCATION, Identify, identifier, ip_reader
 from target_mixpanel.mapping.identity_events import (
@@ -16,15 +22,18 @@ from target_mixpanel.mapping.identity_events import (
     possible_events,
 )
 from target_mixpanel.mapping.insert_id import InsertIdReader, insert_id_reader
+from target_mixpanel.mapping.new_columns import NewColumnReader
 from target_mixpanel.mapping.pairs import Spread, spread
 from target_mixpanel.mapping.paths import ResolvedColumn, Slot, Slots, Values
+from target_mixpanel.mapping.patterns import PropertyRules
 from target_mixpanel.mapping.properties import (
     ColumnConversion,
     CompiledProperty,
-    PropertyRules,
+    PropertySources,
     column_converter,
     compile_property,
     constant_value,
+    found_converter,
     property_sources,
 )
 from target_mixpanel.mapping.refusal import UnmappableError, refuse
@@ -51,7 +60,9 @@ Conversion: TypeAlias = tuple[int, Converter | None, Any]
 _OWN_PROPERTIES: Final = 6
 """time, $insert_id, distinct_id, $user_id, $device_id and ip count as properties, too."""
 
-_RULES: Final = PropertyRules(MAX_PROPERTIES - _OWN_PROPERTIES, RESERVED_EVENT_PROPERTIES)
+_RULES: Final = PropertyRules(
+    MAX_PROPERTIES - _OWN_PROPERTIES, RESERVED_EVENT_PROPERTIES, BOOKKEEPING_PROPERTIES
+)
 
 _ANY_NOW_MS: Final = 253_402_300_800_000
 """The end of the calendar: with it as "now", a constant time is refused only if it is no time."""
@@ -75,7 +86,24 @@ class Assembler(msgspec.Struct, frozen=True):
     properties: Callable[..., Any]
     """Values in the order compiled, None where there is none → properties."""
     names: Sequence[str]
-    """Of the properties, as far as no record tells them."""
+    """The properties', in that order, as far as no record tells them."""
+
+    def widened(self, properties: Any, more: JsonObject) -> JsonObject:
+        """
+        Return *properties* with those of *more*.
+
+        Raises:
+            UnmappableError: They are too many.
+        """
+        if type(properties) is dict:
+            wide = properties | more
+        else:
+            values = zip(self.names, msgspec.structs.astuple(properties), strict=True)
+            wide = {name: value for name, value in values if value is not None} | more
+        if len(wide) > MAX_PROPERTIES:
+            detail = f"makes more than {MAX_PROPERTIES} properties of one event; exclude some"
+            refuse("too_many_properties", NO_SINGLE_COLUMN, detail, stage="limit")
+        return wide
 
 
 class EventPlan(msgspec.Struct, frozen=True):
@@ -105,16 +133,24 @@ class EventPlan(msgspec.Struct, frozen=True):
     conversions: tuple[Conversion, ...]
     """Of those columns that need one."""
     assembler: Assembler
-    left_out: tuple[str, ...]
-    """Columns that "*" does not take though nobody excluded them."""
+    left_out: Mapping[str, str]
+    """Columns that no pattern takes though nobody said so, each with the reason."""
     conditions: Conditions = Conditions()
+    new_columns: NewColumnReader | None = None
+    """None: no property comes from a column that the schema does not name."""
+    ignore_slot: int | None = None
+    """Of the property by which Mixpanel would drop the event."""
 
     def large_values(self, content: Any) -> Iterator[str]:
         """Yield the properties of an event that are lists or objects of too many bytes."""
         is_dict = isinstance(content, dict)
         properties = content["properties"] if is_dict else content.properties
-        for place, name in enumerate(self.assembler.names):
-            value = properties.get(name) if is_dict else getattr(properties, f"p{place}")
+        values = (
+            properties.items()
+            if type(properties) is dict
+            else zip(self.assembler.names, msgspec.structs.astuple(properties), strict=True)
+        )
+        for name, value in values:
             if type(value) in {list, dict} and len(encode(value)) > EVENT_VALUE_MAX_BYTES:
                 yield name
 
@@ -126,9 +162,9 @@ class EventPlan(msgspec.Struct, frozen=True):
         except UnmappableError:
             return None
 
-    def map(self, values: Values, now_ms: int) -> Event:
+    def map(self, values: Values, now_ms: int) -> Event | None:
         """
-        Return a record as an event.
+        Return a record as an event; None if Mixpanel is to ignore it.
 
         Args:
             values: The record's, by slot; used up.
@@ -156,13 +192,19 @@ class EventPlan(msgspec.Struct, frozen=True):
                 if value is not None and convert is not None:
                     value = convert(value)
                 values[slot] = default if value is None else value
+            columns = values[self.first_property :]
+            properties = self.assembler.properties(
+                time_ms, insert_id, *ids, *ip, *self.constants, *columns
+            )
+            if self.new_columns is not None:
+                more = self.new_columns.converted(values)
+                if more:
+                    properties = self.assembler.widened(properties, more)
         except UnmappableError as error:
             error.insert_id = insert_id
             raise
-        columns = values[self.first_property :]
-        properties = self.assembler.properties(
-            time_ms, insert_id, *ids, *ip, *self.constants, *columns
-        )
+        if self.ignore_slot is not None and values[self.ignore_slot]:
+            return None
         return Event(name, time_ms, insert_id, self.assembler.event(name, properties))
 
 
@@ -174,7 +216,8 @@ def compile_events(spec: EventSpec, stream_schema: StreamSchema) -> EventPlan:
         StreamSchemaError: The mapping and the schema do not fit; the message says how to mend it.
     """
     place = spec.place
-    sources, left_out = property_sources(spec, spec.properties, _RULES, stream_schema)
+    found = property_sources(spec, spec.properties, _RULES, stream_schema)
+    sources = found.sources
     slots = Slots()
     refuse_without_instants(spec.time, stream_schema, f"{place}.time")
     name_event = _event_namer(spec, stream_schema, slots)
@@ -183,6 +226,7 @@ def compile_events(spec: EventSpec, stream_schema: StreamSchema) -> EventPlan:
     read_insert_id = insert_id_reader(spec, stream_schema, slots)
     read_ip = None if spec.ip is None else ip_reader(spec.ip, stream_schema, f"{place}.ip", slots)
     conditions = compile_conditions(spec, stream_schema, slots)
+    new_columns = _new_columns(found, spec, stream_schema, slots)
     first_property = len(slots.all)
     constants = _constants(sources, spec, stream_schema)
     columns = {name: source for name, source in sources if isinstance(source, Column)}
@@ -205,8 +249,10 @@ def compile_events(spec: EventSpec, stream_schema: StreamSchema) -> EventPlan:
         first_property=first_property,
         conversions=tuple(made for made in conversions if made[1:] != (None, None)),
         assembler=_spreading_assembler(names, spreads) if spreads else _assembler(names),
-        left_out=left_out,
+        left_out=found.left_out,
         conditions=conditions,
+        new_columns=new_columns,
+        ignore_slot=dict(zip(columns, conversions, strict=True)).get(IGNORE, (None,))[0],
     )
     _try_constants(plan, spec)
     return plan
@@ -222,7 +268,7 @@ def _compile_columns(
         made = _property(name, column, spec, stream_schema)
         conversions.append((slots.add(made.column), made.convert, made.default))
         if made.is_pairs:
-            spreads[name] = spread(made.column.name, _RULES.reserved, stream_schema)
+            spreads[name] = spread(made.column.name, _RULES.reserved | _RULES.never, stream_schema)
     return conversions, spreads
 
 
@@ -328,6 +374,27 @@ def _constants(
 def _property(
     name: str, column: Column, spec: EventSpec, stream_schema: StreamSchema
 ) -> CompiledProperty:
+    conversion = _conversion(name, column, spec, stream_schema)
+    place = f"{spec.place}.properties"
+    return compile_property(name, column, conversion, stream_schema, place, times_of(spec))
+
+
+def _new_columns(
+    found: PropertySources, spec: EventSpec, stream_schema: StreamSchema, slots: Slots
+) -> NewColumnReader | None:
+    if found.new_columns is None:
+        return None
+
+    def converter_of(name: str, column: Column, resolved: ResolvedColumn) -> Converter | None:
+        conversion = _conversion(name, column, spec, stream_schema)
+        return found_converter(column, resolved, conversion, stream_schema, times_of(spec))
+
+    return NewColumnReader(found.new_columns, converter_of, stream_schema, slots)
+
+
+def _conversion(
+    name: str, column: Column, spec: EventSpec, stream_schema: StreamSchema
+) -> ColumnConversion:
     place = f"{spec.place}.properties"
     # An identity event's ids are ids, whatever their columns hold.
     convert_id = identity_converter(spec, stream_schema, name, column)
@@ -337,5 +404,4 @@ def _property(
             return column_hasher(column, stream_schema, place, found.name)
         return convert_id or column_converter(found, stream_schema, times_of(spec))
 
-    conversion = ColumnConversion(converter_of, convert_id)
-    return compile_property(name, column, conversion, stream_schema, place, times_of(spec))
+    return ColumnConversion(converter_of, convert_id)

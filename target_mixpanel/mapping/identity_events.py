@@ -15,7 +15,6 @@ from target_mixpanel.specs.spec import (
     Column,
     Constant,
     EventSpec,
-    NamedProperties,
     Source,
     StreamName,
 )
@@ -103,10 +102,7 @@ def _none(name_event: Fetch, spec: EventSpec) -> Fetch:
 def _complete(
     name_event: Fetch, spec: EventSpec, stream_schema: StreamSchema, slots: Slots
 ) -> Fetch:
-    properties = spec.properties
-    sources: dict[str, Source] = (
-        dict(properties.sources) if isinstance(properties, NamedProperties) else {}
-    )
+    sources: dict[str, Source] = dict(spec.properties.sources)
     place = f"{spec.place}.properties"
     needed = {
         event: [

@@ -13,7 +13,14 @@ from target_mixpanel.limits import INSERT_ID_MAX_CHARS, RESERVED_IDS
 from target_mixpanel.mapping.canonical import canonical, canonical_json
 from target_mixpanel.mapping.instants import instant
 from target_mixpanel.mapping.json_schema import string_format
-from target_mixpanel.mapping.paths import WHOLE_RECORD, ResolvedColumn, Slots, Values, resolve
+from target_mixpanel.mapping.paths import (
+    WHOLE_RECORD,
+    ResolvedColumn,
+    Slots,
+    Values,
+    resolve,
+    resolve_column,
+)
 from target_mixpanel.mapping.refusal import refuse
 from target_mixpanel.mapping.stream_schema import METADATA_PREFIX, StreamSchema
 from target_mixpanel.mapping.written_times import parse_moment
@@ -89,8 +96,8 @@ def _member(source: Source, spec: EventSpec, stream_schema: StreamSchema, place:
     match source:
         case Constant(value=value):
             return _Member(None, stand_in=canonical(value, place))
-        case Column(path=path, default=default):
-            column = resolve(path, stream_schema.schema, place)
+        case Column(default=default):
+            column = resolve_column(source, stream_schema, place)
             is_time = string_format(column.schema, stream_schema.schema) == "date-time"
             if default is None or default is msgspec.UNSET:
                 return _Member(column, is_time)

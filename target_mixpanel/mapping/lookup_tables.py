@@ -1,7 +1,7 @@
 """How does a record become a row of a lookup table?"""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from functools import partial
 from typing import Any, Final, TypeAlias
@@ -12,10 +12,11 @@ from target_mixpanel.errors import StreamSchemaError, listed, printable
 from target_mixpanel.mapping.canonical import scalar_text
 from target_mixpanel.mapping.conditions import Conditions, compile_conditions
 from target_mixpanel.mapping.formats import Formats, formats_of
+from target_mixpanel.mapping.new_columns import NewColumnReader
 from target_mixpanel.mapping.paths import ResolvedColumn, Slot, Slots, Values, resolve
+from target_mixpanel.mapping.patterns import PropertyRules
 from target_mixpanel.mapping.properties import (
     ColumnConversion,
-    PropertyRules,
     compile_property,
     constant_value,
     property_sources,
@@ -30,7 +31,7 @@ from target_mixpanel.specs.spec import Column, Constant, LookupTableSpec, Source
 Cell: TypeAlias = Callable[[Any], str | None]
 """A column's value, never None → the text that Mixpanel reads it from; None: there is none."""
 
-_RULES: Final = PropertyRules(at_most=None, reserved=frozenset())
+_RULES: Final = PropertyRules(at_most=None, reserved=frozenset(), takes_objects=False)
 
 _LINE_END: Final = "\r\n"
 _NEEDS_QUOTES: Final = re.compile(r'[",\r\n]|\A\s|\s\Z')
@@ -57,9 +58,11 @@ class LookupTablePlan(msgspec.Struct, frozen=True):
     key_name: str
     columns: tuple[tuple[int | None, str, Cell], ...]
     """Slot, the text where there is nothing, how the rest becomes text."""
-    left_out: tuple[str, ...]
-    """Columns that "*" does not take though nobody excluded them."""
+    left_out: Mapping[str, str]
+    """Columns that no pattern takes though nobody said so, each with the reason."""
     conditions: Conditions = Conditions()
+    new_columns: NewColumnReader | None = None
+    """Names what the table leaves out, or refuses it."""
 
     def map(self, values: Values, now_ms: int = 0) -> TableRow:  # noqa: ARG002 (as every plan)
         """
@@ -78,6 +81,8 @@ class LookupTablePlan(msgspec.Struct, frozen=True):
             RecursionError: It nests too deeply.
         """
         key = self._key(values[0])
+        if self.new_columns is not None:
+            self.new_columns.columns(values)
         cells = [key]
         for slot, empty, cell in self.columns:
             value = None if slot is None else values[slot]
@@ -104,11 +109,14 @@ def compile_lookup_table(spec: LookupTableSpec, stream_schema: StreamSchema) -> 
         StreamSchemaError: The mapping and the schema do not fit; the message says how to mend it.
     """
     key = resolve(spec.key, stream_schema.schema, f"{spec.place}.key")
-    sources, left_out = property_sources(spec, spec.properties, _RULES, stream_schema)
+    found = property_sources(spec, spec.properties, _RULES, stream_schema)
+    sources = found.sources
     place = f"{spec.place}.properties"
     names = [key.name, *(name for name, _ in sources)]
     if not sources:
-        raise StreamSchemaError(f'{place}: "*" takes no column of this stream beside the key')
+        raise StreamSchemaError(
+            f'{place}: "*" takes no column of this stream beside the key; name the columns'
+        )
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise StreamSchemaError(
@@ -127,8 +135,11 @@ def compile_lookup_table(spec: LookupTableSpec, stream_schema: StreamSchema) -> 
         columns=tuple(
             _column(name, source, spec, stream_schema, slots) for name, source in sources
         ),
-        left_out=left_out,
+        left_out=found.left_out,
         conditions=compile_conditions(spec, stream_schema, slots),
+        new_columns=None
+        if found.new_columns is None
+        else NewColumnReader(found.new_columns, lambda *_: None, stream_schema, slots),
     )
 
 

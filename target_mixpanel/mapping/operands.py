@@ -18,7 +18,7 @@ from target_mixpanel.mapping.sources import column_hasher
 from target_mixpanel.mapping.stream_schema import StreamSchema
 from target_mixpanel.mapping.values import Converter, any_converter, encode
 from target_mixpanel.specs.operations import Operation
-from target_mixpanel.specs.spec import AllColumns, Column, GroupSpec, UserSpec, times_of
+from target_mixpanel.specs.spec import Column, GroupSpec, MatchedColumns, UserSpec, times_of
 
 _Rule: TypeAlias = Callable[[Any, Any, str], Any]
 """(the column's value, the same as a property's, what a refusal calls it) → the operand."""
@@ -63,7 +63,7 @@ def operand_converter(
         kinds = _certain_types(found, stream_schema)
     takes = _takes(spec.operation)
     if kinds and takes.types is not None and not kinds & takes.types:
-        remedy = "exclude it" if isinstance(spec.properties, AllColumns) else "leave it out"
+        remedy = "exclude it" if isinstance(spec.properties, MatchedColumns) else "leave it out"
         raise StreamSchemaError(
             f'{place}: "{printable(found.name)}" holds {listed(sorted(kinds))} by the stream\'s '
             f"schema, and operation {spec.operation.name} takes {takes.in_words}; {remedy}",

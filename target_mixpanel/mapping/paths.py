@@ -7,9 +7,15 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from target_mixpanel.errors import StreamSchemaError, listed, printable
-from target_mixpanel.mapping.json_schema import announces_more, may_be_object, named_columns
+from target_mixpanel.mapping.json_schema import (
+    announces_more,
+    may_be_object,
+    named_columns,
+    types,
+)
+from target_mixpanel.mapping.stream_schema import StreamSchema
 from target_mixpanel.model import JsonObject
-from target_mixpanel.specs.spec import ColumnPath, path_name
+from target_mixpanel.specs.spec import Column, ColumnPath, path_name
 
 Getter: TypeAlias = Callable[[JsonObject], Any]
 """Record → the column's value, None where there is none."""
@@ -36,6 +42,8 @@ class Slot(msgspec.Struct):
     column: ResolvedColumn
     is_rare: bool = False
     """Whether few records need it, if any: the fast way goes without."""
+    beyond: frozenset[str] | None = None
+    """Given: not the column itself, an object, but those of its columns that are not these."""
 
 
 class Slots:
@@ -49,6 +57,11 @@ class Slots:
         self.all.append(Slot(column, is_rare))
         return len(self.all) - 1
 
+    def add_beyond(self, names: frozenset[str], parent: tuple[str, ...]) -> int:
+        """Return the index of the object of those columns of *parent* that are not *names*."""
+        self.all.append(Slot(ResolvedColumn(parent, {}), beyond=names))
+        return len(self.all) - 1
+
 
 WHOLE_RECORD: Final = ResolvedColumn((), {})
 """Not one column but all of them."""
@@ -56,7 +69,32 @@ WHOLE_RECORD: Final = ResolvedColumn((), {})
 
 def record_splitter(slots: Sequence[Slot]) -> Callable[[JsonObject], Values]:
     """Return the function that takes a record apart."""
-    paths = [slot.column.path for slot in slots]
+    take = _columns_taker([slot.column.path for slot in slots if slot.beyond is None])
+    found = [
+        (index, _getter(slot.column.path), slot.beyond)
+        for index, slot in enumerate(slots)
+        if slot.beyond is not None
+    ]
+    if not found:
+        return take
+
+    def take_all(record: JsonObject) -> Values:
+        values = take(record)
+        for index, get, names in found:
+            values.insert(index, beyond(get(record), names))
+        return values
+
+    return take_all
+
+
+def beyond(value: Any, names: frozenset[str]) -> JsonObject | None:
+    """Return the columns of the object *value* that are not *names*, None if there are none."""
+    if type(value) is not dict or value.keys() <= names:
+        return None
+    return {name: column for name, column in value.items() if name not in names}
+
+
+def _columns_taker(paths: Sequence[tuple[str, ...]]) -> Callable[[JsonObject], Values]:
     if all(len(path) == 1 for path in paths):
         names = [name for (name,) in paths]
 
@@ -79,23 +117,73 @@ def resolve(path: ColumnPath, schema: JsonObject, place: str) -> ResolvedColumn:
     Raises:
         StreamSchemaError: The schema has no such column; the message lists those there are.
     """
-    if isinstance(path, str):
-        whole = path in named_columns(schema, schema)
-        segments: tuple[str, ...] = (path,) if whole else tuple(path.split("."))
-    else:
-        segments = path
+    found = _find(_segments(path, schema), schema, place)
+    match found:
+        case ResolvedColumn():
+            return found
+        case _Missing(detail=detail):
+            raise StreamSchemaError(detail)
+
+
+def resolve_column(column: Column, stream_schema: StreamSchema, place: str) -> ResolvedColumn:
+    """
+    Find *column* in a stream's schema; one that has a default need not be there.
+
+    Raises:
+        StreamSchemaError: The schema has no such column; the message lists those there are.
+    """
+    schema = stream_schema.schema
+    segments = _segments(column.path, schema)
+    if segments in stream_schema.learned:
+        return ResolvedColumn(segments, {})
+    found = _find(segments, schema, place)
+    match found:
+        case ResolvedColumn():
+            return found
+        case _Missing() if column.default is not msgspec.UNSET:
+            return ResolvedColumn(segments, {})
+        case _Missing(detail=detail):
+            raise StreamSchemaError(detail)
+
+
+class _Missing(msgspec.Struct, frozen=True):
+    """A schema has no such column, and no room for it."""
+
+    detail: str
+    """In words, with its place."""
+
+
+def _segments(path: ColumnPath, schema: JsonObject) -> tuple[str, ...]:
+    if not isinstance(path, str):
+        return path
+    return (path,) if path in named_columns(schema, schema) else tuple(path.split("."))
+
+
+def _find(segments: tuple[str, ...], schema: JsonObject, place: str) -> ResolvedColumn | _Missing:
+    """
+    Follow *segments* through a schema.
+
+    Raises:
+        StreamSchemaError: They lead into a list.
+    """
     here = schema
     for depth, segment in enumerate(segments):
         properties = named_columns(here, schema)
         if segment in properties:
             here = properties[segment]
             continue
+        above = printable(".".join(segments[:depth]))
+        if depth and types(here, schema) == {"array"}:
+            raise StreamSchemaError(
+                f'{place}: "{above}" is a list, and paths do not lead into lists; name the whole '
+                "list, or have a stream map take it apart",
+            )
         if announces_more(here, schema) or (
             depth and not properties and may_be_object(here, schema)
         ):
             return ResolvedColumn(segments, {})
-        within = f' below "{printable(".".join(segments[:depth]))}"' if depth else ""
-        raise StreamSchemaError(
+        within = f' below "{above}"' if depth else ""
+        return _Missing(
             f'{place}: "{printable(segment)}" is not in the stream\'s schema{within}; '
             f"it has {listed(sorted(properties)) or 'no columns there'}",
         )

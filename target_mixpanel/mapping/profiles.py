@@ -8,32 +8,38 @@ import msgspec
 
 from target_mixpanel.errors import StreamSchemaError, printable
 from target_mixpanel.limits import (
+    BOOKKEEPING_PROPERTIES,
+    PARTS_OF_AN_UPDATE,
     PROFILE_MAX_PROPERTIES,
     RESERVED_PROFILE_PROPERTIES,
 )
 from target_mixpanel.mapping.conditions import Conditions, compile_conditions
 from target_mixpanel.mapping.identity import NO_LOCATION, ip_reader
+from target_mixpanel.mapping.json_schema import announces_more
+from target_mixpanel.mapping.new_columns import NewColumnReader
 from target_mixpanel.mapping.operands import constant_converter, operand_converter
 from target_mixpanel.mapping.pairs import Spread, spread
-from target_mixpanel.mapping.paths import Slot, Slots, Values
+from target_mixpanel.mapping.paths import ResolvedColumn, Slot, Slots, Values
+from target_mixpanel.mapping.patterns import PropertyRules
 from target_mixpanel.mapping.profile_ids import Identifier, profile_identifier
 from target_mixpanel.mapping.properties import (
     ColumnConversion,
-    PropertyRules,
+    PropertySources,
     compile_property,
     constant_value,
+    found_converter,
     property_sources,
 )
 from target_mixpanel.mapping.sources import Fetch
 from target_mixpanel.mapping.stream_schema import StreamSchema
 from target_mixpanel.mapping.values import Converter
 from target_mixpanel.model import JsonObject
-from target_mixpanel.specs.operations import DELETE, Operation
+from target_mixpanel.specs.operations import DELETE, OPERATIONS, Operation
 from target_mixpanel.specs.spec import (
-    AllColumns,
     Column,
     Constant,
     GroupSpec,
+    MatchedColumns,
     NamedProperties,
     PropertyNames,
     Source,
@@ -48,7 +54,11 @@ Operand: TypeAlias = JsonObject | list[str] | None
 OperandReader: TypeAlias = Callable[[Values], Operand | msgspec.UnsetType]
 """A record's values → its operand; UNSET where it has nothing to say."""
 
-_RULES: Final = PropertyRules(PROFILE_MAX_PROPERTIES, RESERVED_PROFILE_PROPERTIES)
+_NEVER: Final = (
+    BOOKKEEPING_PROPERTIES
+    | PARTS_OF_AN_UPDATE
+    | {operation.key for operation in OPERATIONS.values()}
+)
 
 
 class ProfileUpdate(msgspec.Struct, frozen=True):
@@ -73,8 +83,10 @@ class ProfilePlan(msgspec.Struct, frozen=True):
     identify: Identifier
     read_ip: Fetch | None
     read_operand: OperandReader
-    left_out: tuple[str, ...]
-    """Columns that "*" does not take though nobody excluded them."""
+    left_out: Mapping[str, str]
+    """Columns that no pattern takes though nobody said so, each with the reason."""
+    new_columns: NewColumnReader | None
+    """None: no property comes from a column that the schema does not name."""
     conditions: Conditions
     ignores_alias: bool
     """As the spec's."""
@@ -126,7 +138,9 @@ def compile_profiles(spec: UserSpec | GroupSpec, stream_schema: StreamSchema) ->
         StreamSchemaError: The mapping and the schema do not fit; the message says how to mend it.
     """
     slots = Slots()
-    read_operand, left_out = _operand_reader(spec, stream_schema, slots)
+    found = _property_sources(spec, stream_schema)
+    new_columns = _new_columns(found, spec, stream_schema, slots)
+    read_operand = _operand_reader(spec, found, new_columns, stream_schema, slots)
     ip = spec.ip if isinstance(spec, UserSpec) else None
     return ProfilePlan(
         slots=slots.all,
@@ -135,36 +149,77 @@ def compile_profiles(spec: UserSpec | GroupSpec, stream_schema: StreamSchema) ->
         identify=profile_identifier(spec, stream_schema, slots),
         read_ip=None if ip is None else ip_reader(ip, stream_schema, f"{spec.place}.ip", slots),
         read_operand=read_operand,
-        left_out=left_out,
+        left_out=found.left_out,
+        new_columns=new_columns,
         conditions=compile_conditions(spec, stream_schema, slots, spec.delete_when),
         # Groups have no aliases.
         ignores_alias=isinstance(spec, UserSpec) and spec.ignores_alias,
     )
 
 
-def _operand_reader(
-    spec: UserSpec | GroupSpec, stream_schema: StreamSchema, slots: Slots
-) -> tuple[OperandReader, tuple[str, ...]]:
-    """Return how a record's operand is read, and the columns left out."""
+def _property_sources(spec: UserSpec | GroupSpec, stream_schema: StreamSchema) -> PropertySources:
     match spec.properties:
-        case PropertyNames(names=names):
-            return lambda _: list(names), ()
-        case WholeProfile():
-            # With delete_when, the records that it does not delete say nothing.
-            is_for_all = spec.delete_when is None
-            return lambda _: None if is_for_all else msgspec.UNSET, ()
-        case AllColumns() | NamedProperties() as properties:
-            sources, left_out = property_sources(spec, properties, _RULES, stream_schema)
-    if not sources:
+        case PropertyNames() | WholeProfile():
+            return PropertySources(())
+        case MatchedColumns() | NamedProperties() as properties:
+            pass
+    rules = PropertyRules(
+        PROFILE_MAX_PROPERTIES,
+        RESERVED_PROFILE_PROPERTIES,
+        _NEVER,
+        takes_objects=spec.operation.value == "any",
+    )
+    found = property_sources(spec, properties, rules, stream_schema)
+    if not found.sources and not announces_more(stream_schema.schema, stream_schema.schema):
         raise StreamSchemaError(
             f'{spec.place}.properties: "*" takes no column of this stream; name the properties, or '
             "write operation: delete",
         )
-    return _properties_reader(sources, spec, stream_schema, slots), left_out
+    return found
+
+
+def _new_columns(
+    found: PropertySources, spec: UserSpec | GroupSpec, stream_schema: StreamSchema, slots: Slots
+) -> NewColumnReader | None:
+    if found.new_columns is None:
+        return None
+
+    def converter_of(_: str, column: Column, resolved: ResolvedColumn) -> Converter | None:
+        convert = partial(
+            operand_converter,
+            spec,
+            column,
+            stream_schema=stream_schema,
+            place=f"{spec.place}.properties",
+        )
+        conversion = ColumnConversion(convert)
+        return found_converter(column, resolved, conversion, stream_schema, times_of(spec))
+
+    return NewColumnReader(found.new_columns, converter_of, stream_schema, slots)
+
+
+def _operand_reader(
+    spec: UserSpec | GroupSpec,
+    found: PropertySources,
+    new_columns: NewColumnReader | None,
+    stream_schema: StreamSchema,
+    slots: Slots,
+) -> OperandReader:
+    """Return how a record's operand is read."""
+    match spec.properties:
+        case PropertyNames(names=names):
+            return lambda _: list(names)
+        case WholeProfile():
+            # With delete_when, the records that it does not delete say nothing.
+            is_for_all = spec.delete_when is None
+            return lambda _: None if is_for_all else msgspec.UNSET
+        case MatchedColumns() | NamedProperties():
+            return _properties_reader(found.sources, new_columns, spec, stream_schema, slots)
 
 
 def _properties_reader(
     sources: tuple[tuple[str, Source], ...],
+    new_columns: NewColumnReader | None,
     spec: UserSpec | GroupSpec,
     stream_schema: StreamSchema,
     slots: Slots,
@@ -190,15 +245,19 @@ def _properties_reader(
                     name, column, conversion, stream_schema, place, times_of(spec)
                 )
                 if made.is_pairs:
-                    spreads[name] = spread(made.column.name, _RULES.reserved, stream_schema)
+                    spreads[name] = spread(
+                        made.column.name, RESERVED_PROFILE_PROPERTIES | _NEVER, stream_schema
+                    )
                 columns.append((name, slots.add(made.column), made.default, made.convert))
-    read = _reader({name: value for name, value in constants.items() if value is not None}, columns)
+    given = {name: value for name, value in constants.items() if value is not None}
+    read = _reader(given, columns, new_columns)
     return _spreading_reader(read, spreads) if spreads else read
 
 
 def _reader(
     constants: JsonObject,
     columns: Sequence[tuple[str, int, Any, Converter | None]],
+    new_columns: NewColumnReader | None,
 ) -> OperandReader:
     def read(values: Values) -> JsonObject | msgspec.UnsetType:
         operand = dict(constants)
@@ -210,6 +269,8 @@ def _reader(
                 value = default
             if value is not None:
                 operand[name] = value
+        if new_columns is not None:
+            operand |= new_columns.converted(values)
         return operand or msgspec.UNSET
 
     return read

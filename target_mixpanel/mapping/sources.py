@@ -13,7 +13,7 @@ from target_mixpanel.mapping.canonical import id_text
 from target_mixpanel.mapping.casts import from_json, reader, schema_of, within_json
 from target_mixpanel.mapping.json_schema import types
 from target_mixpanel.mapping.pairs import each_value, pairs_reader
-from target_mixpanel.mapping.paths import ResolvedColumn, Slots, Values, resolve
+from target_mixpanel.mapping.paths import ResolvedColumn, Slots, Values, resolve, resolve_column
 from target_mixpanel.mapping.stream_schema import StreamSchema
 from target_mixpanel.mapping.values import Converter, hasher
 from target_mixpanel.specs.spec import (
@@ -91,6 +91,17 @@ def find(
         StreamSchemaError: The schema has no such column.
     """
     found, rest = _locate(column, stream_schema, place)
+    return read_as(column, found, stream_schema, times, rest)
+
+
+def read_as(
+    column: Column,
+    found: ResolvedColumn,
+    stream_schema: StreamSchema,
+    times: Times,
+    rest: tuple[str, ...] = (),
+) -> tuple[ResolvedColumn, Converter | None]:
+    """Return the same of a column that is found, *rest* being the path that leads into its JSON."""
     cast, field = column.cast, found.name
     read = within_json(rest, field) if rest else None
     if cast == "json" and read is None:
@@ -138,7 +149,7 @@ def _locate(
             kinds = types(found.schema, schema)
             if not kinds or "string" in kinds:
                 return found, names[depth:]
-    return resolve(column.path, schema, place), ()
+    return resolve_column(column, stream_schema, place), ()
 
 
 def column_hasher(column: Column, stream_schema: StreamSchema, place: str, field: str) -> Converter:

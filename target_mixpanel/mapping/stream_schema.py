@@ -1,7 +1,7 @@
 """What is known of a stream before its first record?"""
 
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -12,7 +12,18 @@ METADATA_PREFIX: Final = "_sdc_"
 https://sdk.meltano.com/en/latest/implementation/record_metadata.html"""
 
 
-def _ignore(column: str) -> None:
+class NewColumn(msgspec.Struct, frozen=True):
+    """A column that a record has and the SCHEMA does not name."""
+
+    name: str
+    """Below objects, whose names are a record's content, the object's with `.*`."""
+    left_out: str | None
+    """Why it becomes no property; None: it does."""
+    is_lost: bool = False
+    """Whether it is left out though neither the mapping nor Mixpanel has a reason."""
+
+
+def _ignore(column: Any) -> None:
     """Nobody wants to know."""
 
 
@@ -52,3 +63,7 @@ class StreamSchema(msgspec.Struct, frozen=True):
     """Told of a column each time that of a value nothing, or not all, gets to Mixpanel."""
     on_large_integer: Callable[[str], None] = _ignore
     """Told of a column each time an integer of it, beyond 2^53, is sent as its text."""
+    learned: frozenset[tuple[str, ...]] = frozenset()
+    """Columns of any type that records have had though the schema does not name them."""
+    on_new_column: Callable[[NewColumn], None] = _ignore
+    """Told of a column that only a record has, once at least."""

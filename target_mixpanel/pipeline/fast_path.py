@@ -19,6 +19,7 @@ from target_mixpanel.limits import EARLIEST_TIME_MS, FUTURE_TOLERANCE_MS
 from target_mixpanel.mapping.blanks import null_if_blank
 from target_mixpanel.mapping.conditions import Conditions
 from target_mixpanel.mapping.events import Event, EventPlan
+from target_mixpanel.mapping.paths import Slot, beyond
 from target_mixpanel.mapping.plans import MappedRecord, Plan
 from target_mixpanel.mapping.refusal import UnmappableError
 from target_mixpanel.mapping.stream_schema import StreamSchema
@@ -62,10 +63,12 @@ class FastPath:
         Raises:
             UntypeableSchemaError: There is no fast way.
         """
-        paths = [slot.column.path for plan in plans for slot in plan.slots if not slot.is_rare]
+        slots = [slot for plan in plans for slot in plan.slots if not slot.is_rare]
+        paths = [slot.column.path for slot in slots if slot.beyond is None]
         if not all(paths):
             raise UntypeableSchemaError  # of a record that is taken whole nothing may be skipped
-        records = TypedRecords(stream_schema, paths, needed_keys)
+        searched = [slot.column.path for slot in slots if slot.beyond is not None]
+        records = TypedRecords(stream_schema, paths, needed_keys, searched)
         self.decode: Final = records.decode
         self.decode_bare: Final = records.decode_bare
         """Line → record; or raises one of `FALL_BACK`."""
@@ -103,9 +106,10 @@ def _compile(plan: Plan, records: TypedRecords, *, is_blank_null: bool) -> MapRe
     function = _Function("map_record(record, now_ms)", is_blank_null=is_blank_null)
     if isinstance(plan, EventPlan):
         return _compile_events(plan, records, function)
+    accesses = [records.access(slot.column.path) for slot in plan.slots]
     values = [
-        _add_value(function, slot, records.access(each.column.path))
-        for slot, each in enumerate(plan.slots)
+        _add_slot(function, number, slot, accesses[number])
+        for number, slot in enumerate(plan.slots)
     ]
     function.add(f"values = [{', '.join(values)}]")
     _add_conditions(function, plan.conditions)
@@ -117,8 +121,8 @@ def _compile(plan: Plan, records: TypedRecords, *, is_blank_null: bool) -> MapRe
 def _compile_events(plan: EventPlan, records: TypedRecords, function: _Function) -> MapRecord:
     accesses = [records.access(slot.column.path) for slot in plan.slots]
     own = [
-        "None" if plan.slots[slot].is_rare else _add_value(function, slot, accesses[slot])
-        for slot in range(plan.first_property)
+        _add_slot(function, number, slot, accesses[number])
+        for number, slot in enumerate(plan.slots[: plan.first_property])
     ]
     function.add(f"values = [{', '.join(own)}]")
     _add_conditions(function, plan.conditions)
@@ -139,7 +143,11 @@ def _compile_events(plan: EventPlan, records: TypedRecords, function: _Function)
     properties = ["time_ms", "insert_id", *ids, *ip, *constants, *columns]
     function.bind("make_event", plan.assembler.event)
     function.bind("make_properties", plan.assembler.properties)
-    function.add(f"content = make_event(name, make_properties({', '.join(properties)}))")
+    function.add(f"properties = make_properties({', '.join(properties)})")
+    _add_new_columns(function, plan, accesses)
+    if plan.ignore_slot is not None:
+        function.add(f"if {columns[plan.ignore_slot - plan.first_property]}: return None")
+    function.add("content = make_event(name, properties)")
     function.bind("Event", Event)
     function.add("return Event(name, time_ms, insert_id, content)")
     map_record: MapRecord = function.compiled()
@@ -181,6 +189,33 @@ def _add_time(function: _Function, plan: EventPlan) -> None:
         f"if not {EARLIEST_TIME_MS} <= time_ms <= now_ms + {FUTURE_TOLERANCE_MS}:"
         " raise CloserLookError",
     )
+
+
+def _add_new_columns(function: _Function, plan: EventPlan, accesses: Sequence[ValueAccess]) -> None:
+    """Write what adds the columns of objects of which the schema says nothing."""
+    found = [
+        not access.is_typed_object
+        for slot, access in zip(plan.slots, accesses, strict=True)
+        if slot.beyond is not None
+    ]
+    if plan.new_columns is not None and any(found):
+        function.bind("new_columns", plan.new_columns.converted)
+        function.bind("widened", plan.assembler.widened)
+        function.add(
+            "more = new_columns(values)",
+            "if more: properties = widened(properties, more)",
+        )
+
+
+def _add_slot(function: _Function, number: int, slot: Slot, access: ValueAccess) -> str:
+    """Write what gets a slot's value, None where only the careful way has one; return its name."""
+    if slot.is_rare or (slot.beyond is not None and access.is_typed_object):
+        return "None"
+    name = _add_value(function, number, access)
+    if slot.beyond is not None:
+        known = function.bind(f"known{number}", slot.beyond)
+        function.add(f"{name} = {function.bind('beyond', beyond)}({name}, {known})")
+    return name
 
 
 def _add_value(function: _Function, slot: int, access: ValueAccess) -> str:

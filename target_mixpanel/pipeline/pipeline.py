@@ -6,6 +6,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from target_mixpanel.errors import StreamSchemaError
 from target_mixpanel.limits import EVENT_VALUE_MAX_BYTES, NAME_SHORT_CHARS
 from target_mixpanel.mapping.blanks import without_blanks
 from target_mixpanel.mapping.conditions import Meets
@@ -13,11 +14,17 @@ from target_mixpanel.mapping.events import Event, EventPlan
 from target_mixpanel.mapping.lookup_tables import LookupTablePlan, TableRow
 from target_mixpanel.mapping.metadata_columns import with_metadata_columns
 from target_mixpanel.mapping.needed_keys import needed_keys
+from target_mixpanel.mapping.open_schemas import opened, undeclared_columns
 from target_mixpanel.mapping.paths import Values, record_splitter
 from target_mixpanel.mapping.plans import MappedRecord, Plan, compile_plan
 from target_mixpanel.mapping.profiles import ProfileUpdate
 from target_mixpanel.mapping.refusal import UnmappableError
-from target_mixpanel.mapping.stream_schema import LARGE_VALUES, LeftOut, StreamSchema
+from target_mixpanel.mapping.stream_schema import (
+    LARGE_VALUES,
+    LeftOut,
+    NewColumn,
+    StreamSchema,
+)
 from target_mixpanel.mapping.values import encode
 from target_mixpanel.model import NO_SINGLE_COLUMN, Flaw, JsonObject, Mapped
 from target_mixpanel.pipeline.culprits import (
@@ -26,6 +33,7 @@ from target_mixpanel.pipeline.culprits import (
     largest_column,
 )
 from target_mixpanel.pipeline.fast_path import FALL_BACK, FastPath
+from target_mixpanel.pipeline.learning import Learner
 from target_mixpanel.pipeline.schema_reading import read_schema
 from target_mixpanel.pipeline.typed_records import UntypeableSchemaError
 from target_mixpanel.pipeline.validation import (
@@ -36,7 +44,7 @@ from target_mixpanel.pipeline.validation import (
     update_flaw,
 )
 from target_mixpanel.specs.operations import DELETE
-from target_mixpanel.specs.spec import AllColumns, StreamSpec
+from target_mixpanel.specs.spec import LookupTableSpec, MatchedColumns, StreamSpec
 
 
 class Unloadable(msgspec.Struct, frozen=True):
@@ -107,6 +115,7 @@ class StreamPipeline:
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         on_unused: Callable[[str, Flaw], None] = lambda _column, _flaw: None,
         on_left_out: LeftOut = lambda _column, _what: None,
+        on_new_columns: Callable[[Sequence[NewColumn]], None] = lambda _columns: None,
     ) -> None:
         """
         Compile *specs* against *stream_schema*.
@@ -121,6 +130,8 @@ class StreamPipeline:
                 neither a mapping nor the key uses; and why it does not.
             on_left_out: Told of each column of a record that loads without all that it has there;
                 and of what there is not.
+            on_new_columns: Told of columns of a record that its schema does not name, each once at
+                least.
 
         Raises:
             StreamSchemaError: The mappings and the schema do not fit.
@@ -133,6 +144,12 @@ class StreamPipeline:
             stream_schema, schema=reading.schema, on_left_out=self._note_left_out
         )
         stream_schema = with_metadata_columns(stream_schema, specs)
+        stream_schema = opened(stream_schema, specs)
+        self.undeclared: Final = undeclared_columns(stream_schema, specs)
+        """Columns that the mappings name and the schema does not, each with what is done."""
+        self._new_columns: dict[NewColumn, None] = {}
+        self._on_new_columns = on_new_columns
+        stream_schema = msgspec.structs.replace(stream_schema, on_new_column=self._note_new_column)
         reading = msgspec.structs.replace(reading, schema=stream_schema.schema)
         self._window = None if window in {None, TimeWindow()} else window
         plans = [compile_plan(spec, stream_schema) for spec in specs]
@@ -155,15 +172,32 @@ class StreamPipeline:
         ]
         self._key_properties = stream_schema.key_properties
         self._may_filter = any(mapping.takes is not None for mapping in self._mappings)
-        self._fast_path = _fast_path(stream_schema, plans, frozenset[str]().union(*needed))
+        self._specs, self._stream_schema = specs, stream_schema
+        self._needed_keys = frozenset[str]().union(*needed)
+        self._fast_path = _fast_path(stream_schema, plans, self._needed_keys)
+        self._new_column_readers = [
+            plan.new_columns for plan in plans if plan.new_columns is not None
+        ]
+        self._learner = Learner(self._new_column_readers)
         self._now_ms = now_ms
         self.is_ahead = False
         """Whether a row's time lay ahead of the clock, by less than Mixpanel refuses."""
 
     @property
-    def left_out(self) -> tuple[str, ...]:
-        """Columns that a "*" does not take though nobody excluded them."""
-        return tuple(dict.fromkeys(name for each in self._mappings for name in each.plan.left_out))
+    def left_out(self) -> dict[str, str]:
+        """Columns that no pattern takes though nobody excluded them, each with the reason."""
+        return {name: why for each in self._mappings for name, why in each.plan.left_out.items()}
+
+    @property
+    def has_properties(self) -> bool:
+        """Whether every mapping makes some property, as far as the schema tells."""
+        return all(reader.has_properties for reader in self._new_column_readers)
+
+    @property
+    def not_excluded(self) -> tuple[str, ...]:
+        """What is to be excluded, and is no column by the schema."""
+        names = (name for reader in self._new_column_readers for name in reader.not_excluded)
+        return tuple(dict.fromkeys(names))
 
     @property
     def has_fast_path(self) -> bool:
@@ -201,7 +235,15 @@ class StreamPipeline:
 
     def run(self, record: JsonObject) -> Outcome:
         """Return what becomes of *record*."""
-        now_ms = self._now_ms()
+        outcome = self._outcome(record, self._now_ms())
+        if self._fast_path is not None and not isinstance(outcome, Unloadable):
+            self._learn(record)
+        if self._new_columns:
+            found, self._new_columns = [*self._new_columns], {}
+            self._on_new_columns(found)
+        return outcome
+
+    def _outcome(self, record: JsonObject, now_ms: int) -> Outcome:
         mappings: Sequence[_Mapping] = self._mappings
         if self._may_filter:
             # First of all: what is filtered is filtered, whatever else is wrong with it.
@@ -224,6 +266,20 @@ class StreamPipeline:
         for column, what in dict(self._left_out).items():
             self._on_left_out(column, what)
         self._left_out.clear()
+
+    def _note_new_column(self, column: NewColumn) -> None:
+        self._new_columns[column] = None
+
+    def _learn(self, record: JsonObject) -> None:
+        """Make the fast way anew where records have had columns that the schema does not name."""
+        if not self._learner.learn(record):
+            return
+        stream_schema = msgspec.structs.replace(self._stream_schema, learned=self._learner.learned)
+        try:
+            plans = [compile_plan(spec, stream_schema) for spec in self._specs]
+        except StreamSchemaError:  # together they are more than one event has
+            return
+        self._fast_path = _fast_path(stream_schema, plans, self._needed_keys) or self._fast_path
 
     def _rows(self, record: JsonObject, mappings: Sequence[_Mapping], now_ms: int) -> Outcome:
         for name in self._key_properties:
@@ -337,13 +393,20 @@ def _insert_id(mapped: MappedRecord) -> str | None:
 def _column_use(
     specs: Sequence[StreamSpec], plans: Sequence[Plan], key_properties: Sequence[str]
 ) -> ColumnUse | None:
-    paths = [slot.column.path for plan in plans for slot in plan.slots]
-    if not all(paths):
+    slots = [slot for plan in plans for slot in plan.slots]
+    if not all(slot.column.path or slot.beyond is not None for slot in slots):
         return None  # whole records are used
     return ColumnUse(
-        frozenset({path[0] for path in paths} | {*key_properties}),
-        takes_undeclared=any(isinstance(spec.properties, AllColumns) for spec in specs),
+        frozenset({name for slot in slots for name in slot.column.path[:1]} | {*key_properties}),
+        takes_undeclared=any(map(_takes_undeclared, specs)),
     )
+
+
+def _takes_undeclared(spec: StreamSpec) -> bool:
+    properties = spec.properties
+    if not isinstance(properties, MatchedColumns) or isinstance(spec, LookupTableSpec):
+        return False
+    return properties.new_columns != "ignore"
 
 
 def _fast_path(

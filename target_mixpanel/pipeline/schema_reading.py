@@ -96,11 +96,13 @@ def read_schema(schema: JsonObject, stream: str) -> SchemaReading:
     *schema* is not changed. What was read reads as itself.
 
     Raises:
-        StreamSchemaError: It has no columns; or it would do harm, whatever it means.
+        StreamSchemaError: Its columns are no map; or it would do harm, whatever it means.
     """
     place = f"SCHEMA of {printable(stream)}"
-    if not isinstance(schema.get("properties"), dict):
-        raise StreamSchemaError(f"{place}: has no properties; the tap must name its columns")
+    if not schema.get("properties"):
+        schema = {**schema, "properties": {}}
+    if not isinstance(schema["properties"], dict):
+        raise StreamSchemaError(f"{place}: has properties that are no map of columns; mend the tap")
     is_hard = is_hard_for_jsonschema(schema, place)
     reader = _Reader(schema)
     read = reader.record(schema)

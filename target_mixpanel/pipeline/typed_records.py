@@ -41,12 +41,19 @@ class _Use(msgspec.Struct):
 
     is_whole: bool = False
     below: dict[str, "_Use"] = msgspec.field(default_factory=dict)
+    is_searched: bool = False
+    """Whether columns of it matter that nothing is known of."""
 
-    def note(self, path: Sequence[str]) -> None:
-        if path:
-            self.below.setdefault(path[0], _Use()).note(path[1:])
-        else:
-            self.is_whole = True
+    def at(self, path: Sequence[str]) -> "_Use":
+        """Return what the plans want of the column at *path* below this one."""
+        here = self
+        for name in path:
+            here = here.below.setdefault(name, _Use())
+        return here
+
+    @property
+    def is_any(self) -> bool:
+        return self.is_whole or self.is_searched or bool(self.below)
 
 
 class _Column(msgspec.Struct):
@@ -76,6 +83,8 @@ class ValueAccess(msgspec.Struct):
     is_number: bool = False
     """It is the JSON of a number (or null), still to be read."""
     is_nullable: bool = True
+    is_typed_object: bool = False
+    """It is an object, or null, whose columns are all known."""
 
     def get(self, record: Any) -> Any:
         here = record
@@ -96,18 +105,24 @@ class TypedRecords:
         stream_schema: StreamSchema,
         paths: Iterable[tuple[str, ...]],
         needed_keys: frozenset[str],
+        searched: Iterable[tuple[str, ...]] = (),
     ) -> None:
         """
         Compile the type for records of *stream_schema*, of which the values at *paths* are wanted.
 
-        A record that lacks one of *needed_keys* is none of that type.
+        A record that lacks one of *needed_keys* is none of that type; nor is one that has a column
+        of which nothing is known, in the record itself or an object that is *searched* for such.
 
         Raises:
             UntypeableSchemaError: There is none.
         """
         use = _Use()
         for path in paths:
-            use.note(path)
+            use.at(path).is_whole = True
+        for path in searched:
+            use.at(path).is_searched = True
+        for path in stream_schema.learned:
+            use.at(path)
         try:
             self._record = _object(stream_schema.schema, use, needed_keys)
             message = msgspec.defstruct(
@@ -161,7 +176,8 @@ class TypedRecords:
             attribute, column = here.columns[name]
             attributes.append(attribute)
             here = column.object
-        return ValueAccess(attributes, (), column.is_number, column.is_nullable)
+        is_typed = column.object is not None or not path
+        return ValueAccess(attributes, (), column.is_number, column.is_nullable, is_typed)
 
 
 def _decoder(of: Any) -> Callable[[bytes], Any]:
@@ -210,7 +226,7 @@ def _object(schema: JsonObject, use: _Use, required: frozenset[str] = frozenset(
             for name, (attribute, column) in made.items()
         ],
         rename={attribute: name for name, (attribute, _) in made.items()},
-        forbid_unknown_fields=has_more is False,
+        forbid_unknown_fields=has_more is False or use.is_searched,
         kw_only=True,
         gc=False,
     )
@@ -220,7 +236,7 @@ def _object(schema: JsonObject, use: _Use, required: frozenset[str] = frozenset(
 def _column(schema: Any, use: _Use) -> _Column:
     said = _said({} if schema is True else schema)
     kinds = _kinds(said)
-    is_used = use.is_whole or bool(use.below)
+    is_used = use.is_any
     made = _Column(Any, is_nullable="null" in kinds)
     if "number" in kinds:
         made.is_number = is_used

@@ -1,7 +1,7 @@
 """How does the SDK drive the engine? Its seams: settings, messages, the command line."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import IO, Any, ClassVar, Final
@@ -195,10 +195,7 @@ class TargetMixpanel(Target):
         if message.dead_letter is True:
             self._reader.allow_cut_off_end()
             self.engine.refuse_tables()
-        if not isinstance(schema.get("properties"), dict):
-            raise StreamSchemaError(
-                f"SCHEMA of {printable(stream)}: has no properties; the tap must name its columns",
-            )
+        schema = _with_columns(schema, key_properties, stream)
         self.schema_line = message.line
         self.bookmark_properties = _names(message.bookmark_properties)
         if self.settings.flattening_enabled or self.settings.stream_maps:
@@ -380,6 +377,23 @@ class TargetMixpanel(Target):
 def _is_worth_a_line(line: logging.LogRecord) -> bool:
     """Say whether a line of the SDK's says something: it does not see how we read settings."""
     return line.msg not in _IDLE_LINES
+
+
+def _with_columns(schema: JsonObject, key_properties: Sequence[str], stream: str) -> JsonObject:
+    """Return *schema* with its columns, none of which need be named where there is a key."""
+    if not schema.get("properties"):
+        if not key_properties and "additionalProperties" not in schema:
+            raise StreamSchemaError(
+                f"SCHEMA of {printable(stream)}: names neither columns nor a key; the tap must "
+                "name its columns, or say additionalProperties: true",
+            )
+        return {**schema, "properties": {}}  # its columns are those of the records
+    if not isinstance(schema["properties"], dict):
+        raise StreamSchemaError(
+            f"SCHEMA of {printable(stream)}: has properties that are no map of columns; mend "
+            "the tap",
+        )
+    return schema
 
 
 def _names(said: object) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from target_mixpanel.specs.spec import (
     KeyColumns,
     KeyProperties,
     LookupTableSpec,
+    MatchedColumns,
     NamedProperties,
     SimplifiedId,
     Source,
@@ -33,7 +34,7 @@ def all_sources(spec: StreamSpec) -> Iterator[Source]:
             yield condition.column
     if isinstance(spec, EventSpec):
         yield from _insert_id_sources(spec)
-    if isinstance(spec.properties, NamedProperties):
+    if isinstance(spec.properties, (MatchedColumns, NamedProperties)):
         for _, source in spec.properties.sources:
             yield source
 
@@ -96,5 +97,11 @@ def has_hashed_values(spec: StreamSpec) -> bool:
     """Say whether *spec* needs the loader's own key to hash with."""
     return any(
         isinstance(source, Column) and source.is_hashed and not source.is_plain_hash
-        for source in all_sources(spec)
+        for source in (*all_sources(spec), *pattern_sources(spec))
     )
+
+
+def pattern_sources(spec: StreamSpec) -> Iterator[Column]:
+    """Yield what *spec* says of the columns that its patterns take."""
+    if isinstance(spec.properties, MatchedColumns):
+        yield from (pattern.column for pattern in spec.properties.patterns)

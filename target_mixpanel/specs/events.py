@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from target_mixpanel.errors import SettingsError
-from target_mixpanel.limits import IDENTITY_EVENTS, NAME_MAX_BYTES, is_too_long
+from target_mixpanel.limits import IDENTITY_EVENTS, IGNORE, NAME_MAX_BYTES, is_too_long
 from target_mixpanel.specs.conditions import parse_filters
 from target_mixpanel.specs.identity_events import identity_flaw
 from target_mixpanel.specs.keys import refuse_unknown_keys
@@ -38,6 +38,10 @@ _REFUSED_NAMES: Final = forbidden_names(
         "$device_id": "device_id",
         "ip": "ip",
     }
+) | dict.fromkeys(
+    ("$bucket", "$distinct_id", "$event_name", "$time", "bucket"),
+    "means something else to Mixpanel, which would drop or redirect the event; give the property "
+    "another name",
 )
 
 
@@ -74,9 +78,20 @@ def parse_event(raw: Raw, place: str) -> EventSpec:
             f"{place}.identity: is original, and user_id and device_id are of simplified identity "
             "merge; name distinct_id instead",
         )
+    _check_ignored(spec.properties, f"{place}.properties")
     here = f"{place}.event" if "event" in raw else f"{place}.event_from"
     _check_identity_event(spec.event, spec.properties, here, is_original=spec.is_original_identity)
     return spec
+
+
+def _check_ignored(properties: Properties, place: str) -> None:
+    """Refuse what would have Mixpanel drop every event without a word."""
+    for name, source in properties.sources:
+        if name == IGNORE and isinstance(source, Constant) and source.value:
+            raise SettingsError(
+                f'{place}: "{IGNORE}" has a value, and Mixpanel would ignore every event; name a '
+                "column, or leave it out",
+            )
 
 
 def _parse_event_name(raw: Raw, place: str) -> Source | StreamName:

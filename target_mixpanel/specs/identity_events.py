@@ -4,7 +4,7 @@ from typing import Final
 
 from target_mixpanel.errors import listed
 from target_mixpanel.limits import IDENTITY_EVENTS
-from target_mixpanel.specs.spec import Constant, NamedProperties, Properties
+from target_mixpanel.specs.spec import Constant, Properties
 
 NOT_IN_SIMPLIFIED_MERGE: Final = (
     "an identity event, for which a project with simplified identity merge refuses the whole "
@@ -19,7 +19,6 @@ def identity_flaw(event: str, properties: Properties, *, is_original: bool) -> s
         return None
     if not is_original:
         return f'"{event}" is {NOT_IN_SIMPLIFIED_MERGE}'
-    sources = properties.sources if isinstance(properties, NamedProperties) else ()
-    mapped = {name for name, source in sources if source != Constant(None)}
+    mapped = {name for name, source in properties.sources if source != Constant(None)}
     missing = [name for name in needed if name not in mapped]
     return f'"{event}" needs {listed(missing)}; map each by name in properties' if missing else None

@@ -8,7 +8,12 @@ from target_mixpanel.specs.conditions import parse_filters
 from target_mixpanel.specs.keys import refuse_unknown_keys
 from target_mixpanel.specs.properties import parse_properties
 from target_mixpanel.specs.sources import parse_path
-from target_mixpanel.specs.spec import LookupTableSpec, NamedProperties, path_name
+from target_mixpanel.specs.spec import (
+    LookupTableSpec,
+    NamedProperties,
+    Properties,
+    path_name,
+)
 from target_mixpanel.specs.times import parse_time_format, parse_time_unit, parse_timezone
 from target_mixpanel.specs.written import Raw, as_text
 
@@ -27,13 +32,8 @@ def parse_lookup_table(raw: Raw, place: str) -> LookupTableSpec:
     if "key" not in raw:
         raise SettingsError(f"{place}.key: is missing; name the column that rows are looked up by")
     key = parse_path(raw["key"], f"{place}.key")
-    properties = parse_properties(raw, place, {})
-    if isinstance(properties, NamedProperties):
-        _check_names(
-            [name for name, _ in properties.sources],
-            path_name(key),
-            f"{place}.properties",
-        )
+    properties = _parse_properties(raw, place)
+    _check_names(properties, path_name(key), f"{place}.properties")
     return LookupTableSpec(
         place=place,
         lookup_table_id=_parse_id(raw, f"{place}.lookup_table_id"),
@@ -59,8 +59,19 @@ def _parse_id(raw: Raw, place: str) -> str:
     return table_id
 
 
-def _check_names(names: list[str], key: str, place: str) -> None:
-    if not names:
+def _parse_properties(raw: Raw, place: str) -> Properties:
+    """Read the columns beside the key, which are fixed before the first row."""
+    if raw.get("new_columns") == "take":
+        raise SettingsError(
+            f"{place}.new_columns: is take, and a table's columns are fixed before its first row; "
+            "write ignore or fail, and name such columns under properties",
+        )
+    return parse_properties(raw, place, {})
+
+
+def _check_names(properties: Properties, key: str, place: str) -> None:
+    names = [name for name, _ in properties.sources]
+    if not names and isinstance(properties, NamedProperties):
         raise SettingsError(f"{place}: is empty; a table needs a column beside its key")
     if any(name.isspace() for name in names):
         raise SettingsError(f"{place}: a property has a blank name")

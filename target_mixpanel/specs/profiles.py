@@ -14,8 +14,9 @@ from target_mixpanel.specs.spec import (
     Column,
     Condition,
     GroupSpec,
-    NamedProperties,
+    MatchedColumns,
     ProfileProperties,
+    Properties,
     PropertyNames,
     UserSpec,
     WholeProfile,
@@ -122,7 +123,7 @@ def _parse_properties(
 ) -> ProfileProperties:
     match operation.takes:
         case "nothing":
-            for key in ("properties", "exclude"):
+            for key in ("properties", "exclude", "new_columns"):
                 if key in raw:
                     raise SettingsError(
                         f"{place}.{key}: means nothing with operation {operation.name}, which "
@@ -130,28 +131,31 @@ def _parse_properties(
                     )
             return WholeProfile()
         case "names":
-            if "exclude" in raw:
-                raise SettingsError(
-                    f"{place}.exclude: means nothing with operation {operation.name}"
-                )
+            for key in ("exclude", "new_columns"):
+                if key in raw:
+                    raise SettingsError(
+                        f"{place}.{key}: means nothing with operation {operation.name}"
+                    )
             return _parse_names(raw.get("properties"), refused, f"{place}.properties")
         case "values":
             properties = parse_properties(raw, place, refused)
-            if isinstance(properties, NamedProperties):
-                _check_values(properties, operation, f"{place}.properties")
+            _check_values(properties, operation, f"{place}.properties")
             return properties
 
 
-def _check_values(properties: NamedProperties, operation: Operation, place: str) -> None:
-    if not properties.sources:
+def _check_values(properties: Properties, operation: Operation, place: str) -> None:
+    patterns = properties.patterns if isinstance(properties, MatchedColumns) else ()
+    if not properties.sources and not patterns:
         raise SettingsError(
             f"{place}: is empty, so no record would say anything; name a property, or write "
             "operation: delete",
         )
-    for name, source in properties.sources:
+    of_patterns = [(pattern.name, pattern.column) for pattern in patterns]
+    for name, source in (*properties.sources, *of_patterns):
         if operation.value == "number" and isinstance(source, Column) and source.is_hashed:
             raise SettingsError(
-                f'{place}: "{name}" is hashed, and operation {operation.name} takes numbers only'
+                f'{place}: "{printable(name)}" is hashed, and operation {operation.name} takes '
+                "numbers only"
             )
 
 

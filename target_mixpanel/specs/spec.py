@@ -1,7 +1,7 @@
 """What may a mapping say? The parsed form of one entry of `streams`."""
 
 from datetime import UTC, tzinfo
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -128,10 +128,27 @@ class VerbatimInsertId(msgspec.Struct, frozen=True):
 InsertId: TypeAlias = KeyProperties | KeyColumns | VerbatimInsertId
 
 
-class AllColumns(msgspec.Struct, frozen=True):
-    """Every column of the schema that Mixpanel has a type for, less *exclude*."""
+NewColumns: TypeAlias = Literal["take", "ignore", "fail"]
+"""What becomes of columns that the schema does not name."""
 
-    exclude: frozenset[str] = frozenset()
+
+class ColumnPattern(msgspec.Struct, frozen=True):
+    """A property for each column whose name fits."""
+
+    name: str
+    """The properties': its one * stands for what the column's stands for."""
+    column: Column
+    """The columns': of its path, the last name has the *."""
+
+
+class MatchedColumns(msgspec.Struct, frozen=True):
+    """Every column that a pattern fits, less *exclude*; and properties that are named."""
+
+    patterns: tuple[ColumnPattern, ...]
+    sources: tuple[tuple[str, Source], ...] = ()
+    exclude: tuple[str, ...] = ()
+    """Names of columns, or globs."""
+    new_columns: NewColumns = "take"
 
 
 class NamedProperties(msgspec.Struct, frozen=True):
@@ -140,7 +157,10 @@ class NamedProperties(msgspec.Struct, frozen=True):
     sources: tuple[tuple[str, Source], ...]
 
 
-Properties: TypeAlias = AllColumns | NamedProperties
+Properties: TypeAlias = MatchedColumns | NamedProperties
+
+ALL_COLUMNS: Final = ColumnPattern("*", Column("*"))
+"""What `properties: "*"` says."""
 
 
 class EventSpec(msgspec.Struct, frozen=True):

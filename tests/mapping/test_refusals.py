@@ -87,7 +87,7 @@ CASES = [
     pytest.param(cast("boolean"), "perhaps", "not_boolean", id="as-boolean"),
     pytest.param(cast("texts"), [[]], "not_texts", id="as-texts"),
     pytest.param(cast("json"), "{", "not_json", id="as-json"),
-    pytest.param(PAIRS, "many", "not_pairs", id="pairs"),
+    pytest.param(PAIRS, 7, "not_pairs", id="pairs"),
     pytest.param(PAIRS, [{"k": 7, "v": 7}], "not_pairs", id="pair-without-a-name"),
     pytest.param(PAIRS, [{"k": "n" * 256, "v": 7}], "name_too_long", id="long-name-of-a-pair"),
     pytest.param(
@@ -176,6 +176,13 @@ def test_a_missing_column_is_named():
     assert flaw_with(EVENTS, {key: ORDER[key] for key in ORDER if key != "id"}).field == "id"
 
 
+def test_a_new_column_is_named():
+    flaw = flaw_with(EVENTS | {"new_columns": "fail"}, {**ORDER, "x": 7}, {"properties": ORDERS})
+
+    assert (flaw.reason, flaw.field) == ("new_column", "x")
+    assert flaw.detail
+
+
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
@@ -200,7 +207,13 @@ def test_a_column_whose_name_is_no_text_is_named_as_far_as_it_is():
 def test_every_reason_is_looked_at_here():
     """A new one needs a case above, unless it is none of a record's columns."""
     seen = {reason for case in CASES for reason in (case.values[2],)}
-    elsewhere = {"lone_surrogate", "schema_required", "ambiguous", "stream_map_failed"}
+    elsewhere = {
+        "lone_surrogate",
+        "schema_required",
+        "ambiguous",
+        "stream_map_failed",
+        "new_column",
+    }
 
     missing = {
         reason

@@ -12,7 +12,7 @@ from target_mixpanel.specs import parse_streams
 from target_mixpanel.specs.keys import EVENT_KEYS, GROUP_KEYS, LOOKUP_TABLE_KEYS, USER_KEYS
 from target_mixpanel.specs.operations import OPERATIONS
 from target_mixpanel.specs.spec import (
-    AllColumns,
+    ALL_COLUMNS,
     Column,
     Constant,
     DistinctId,
@@ -22,6 +22,7 @@ from target_mixpanel.specs.spec import (
     IsOneOf,
     IsSet,
     LookupTableSpec,
+    MatchedColumns,
     NamedProperties,
     PropertyNames,
     SimplifiedId,
@@ -108,7 +109,7 @@ def test_users_with_everything():
         place="streams.s",
         identity=SimplifiedId(Column("u", is_hashed=True), Column("d")),
         operation=OPERATIONS["set_once"],
-        properties=AllColumns(frozenset({"password"})),
+        properties=MatchedColumns((ALL_COLUMNS,), exclude=("password",)),
         timezone=ZoneInfo("Europe/Berlin"),
         delete_when=IsSet(Column(("row", "deleted_at"))),
         ignores_alias=False,
@@ -123,7 +124,7 @@ def test_the_designs_groups():
         group_key="company",
         group_id=Column("id"),
         operation=OPERATIONS["union"],
-        properties=AllColumns(),
+        properties=MatchedColumns((ALL_COLUMNS,)),
         timezone=UTC,
         delete_when=None,
     )
@@ -230,6 +231,11 @@ def test_a_stream_may_be_events_and_profiles_at_once():
             {"operation": "unset", "properties": ["a"], "exclude": ["b"]},
             "exclude: means nothing with operation unset",
             id="unset-exclude",
+        ),
+        pytest.param(
+            {"operation": "unset", "properties": ["a"], "new_columns": "take"},
+            "new_columns: means nothing with operation unset",
+            id="unset-new-columns",
         ),
         pytest.param(
             {"operation": "delete"}, "properties: means nothing with operation delete", id="delete"

@@ -11,13 +11,15 @@ from target_mixpanel.errors import SettingsError
 from target_mixpanel.specs import parse_streams
 from target_mixpanel.specs.keys import EVENT_KEYS
 from target_mixpanel.specs.spec import (
-    AllColumns,
+    ALL_COLUMNS,
     Column,
+    ColumnPattern,
     Constant,
     DistinctId,
     EventSpec,
     KeyColumns,
     KeyProperties,
+    MatchedColumns,
     NamedProperties,
     Pairs,
     SimplifiedId,
@@ -64,7 +66,7 @@ def test_the_least_mapping():
         event=StreamName(),
         time=Column("at"),
         identity=DistinctId(Column("user")),
-        properties=AllColumns(),
+        properties=MatchedColumns((ALL_COLUMNS,)),
         time_unit="auto",
         timezone=UTC,
         insert_id=KeyProperties(),
@@ -177,7 +179,8 @@ def test_a_list_may_name_a_stream_twice():
             {"a": {**LEAST, "stream": "b"}},
             'streams.a.stream: is not known; there are "type", "event", "event_from", "time", '
             '"time_unit", "time_format", "timezone", "distinct_id", "user_id", "device_id", '
-            '"identity", "insert_id", "ip", "properties", "exclude", "skip_when", "only_when"',
+            '"identity", "insert_id", "ip", "properties", "exclude", "new_columns", "skip_when", '
+            '"only_when"',
             id="stream-in-a-map",
         ),
     ],
@@ -375,8 +378,55 @@ def test_a_time_zone_that_is_none_is_refused(zone):
         ),
         pytest.param(
             {"properties": ["a"], "exclude": ["b"]},
-            'exclude: goes with properties: "*" only',
+            'exclude: goes with "*" or a pattern under properties only',
             id="exclude-of-named",
+        ),
+        pytest.param(
+            {"properties": ["a"], "new_columns": "take"},
+            'new_columns: goes with "*" or a pattern under properties only',
+            id="new-columns-of-named",
+        ),
+        pytest.param(
+            {"new_columns": "drop"},
+            'new_columns: expected one of "take", "ignore", "fail"',
+            id="new-columns",
+        ),
+        pytest.param(
+            {"properties": {"*": "payload"}},
+            'properties.*: a pattern has one * in its name and one in its column, as "$*": "mp_*"; '
+            "a single column whose name has a * is written as a list of that name",
+            id="pattern-of-one-column",
+        ),
+        pytest.param(
+            {"properties": {"a_*_*": "b_*_*"}},
+            "properties.a_*_*: a pattern has one * in its name",
+            id="two-asterisks",
+        ),
+        pytest.param(
+            {"properties": {"*": "a.*.b"}},
+            "properties.*: the * stands in the last name of a path only",
+            id="an-asterisk-on-the-way",
+        ),
+        pytest.param(
+            {"properties": {"*": {"column": "*", "default": 0}}},
+            "properties.*.default: means nothing at a pattern; name the column",
+            id="default-of-a-pattern",
+        ),
+        pytest.param(
+            {"properties": {"*": {"column": "*", "as": {"pairs": ["key", "value"]}}}},
+            "properties.*.as: pairs mean nothing at a pattern; name the column",
+            id="pairs-of-a-pattern",
+        ),
+        pytest.param(
+            {"properties": {"a_*": "x_*", "b_*": "x_*"}},
+            'properties: "x_*" is the column of two patterns; keep one',
+            id="one-pattern-twice",
+        ),
+        pytest.param(
+            {"properties": {"$ignore": {"value": True}}},
+            'properties: "$ignore" has a value, and Mixpanel would ignore every event; '
+            "name a column, or leave it out",
+            id="ignore-them-all",
         ),
         pytest.param(
             {"exclude": "a"}, "exclude: expected a list of column names, got a text", id="x"
@@ -432,7 +482,9 @@ def test_mappings_of_every_type_say_how_times_are_spelled(more):
 @pytest.mark.parametrize(
     ("properties", "expected"),
     [
-        pytest.param("*", AllColumns(), id="all"),
+        pytest.param("*", MatchedColumns((ALL_COLUMNS,)), id="all"),
+        pytest.param(["*"], MatchedColumns((ALL_COLUMNS,)), id="all-in-a-list"),
+        pytest.param({"*": "*"}, MatchedColumns((ALL_COLUMNS,)), id="all-in-a-map"),
         pytest.param([], NamedProperties(()), id="none"),
         pytest.param(
             ["a", "b.c"],
@@ -480,6 +532,30 @@ def test_mappings_of_every_type_say_how_times_are_spelled(more):
             ),
             id="paths-into-json",
         ),
+        pytest.param(
+            {"$*": "mp_reserved_*", "*": {"column": "payload.*", "hash": True}, "A": "a"},
+            MatchedColumns(
+                (
+                    ColumnPattern("$*", Column("mp_reserved_*")),
+                    ColumnPattern("*", Column("payload.*", is_hashed=True)),
+                ),
+                (("A", Column("a")),),
+            ),
+            id="patterns",
+        ),
+        pytest.param(
+            ["utm_*", {"name": "$*", "column": "mp_*"}, "id"],
+            MatchedColumns(
+                (ColumnPattern("utm_*", Column("utm_*")), ColumnPattern("$*", Column("mp_*"))),
+                (("id", Column("id")),),
+            ),
+            id="patterns-in-a-list",
+        ),
+        pytest.param(
+            {"5*": ["5*"]},
+            NamedProperties((("5*", Column(("5*",))),)),
+            id="a-name-with-an-asterisk",
+        ),
     ],
 )
 def test_properties_are_spelled(properties, expected):
@@ -523,7 +599,11 @@ def test_insert_ids_are_spelled(raw, expected):
 
 
 def test_an_exclusion():
-    assert spec_of(exclude=["a"]).properties == AllColumns(frozenset({"a"}))
+    properties = spec_of(exclude=["a", "*_token"], new_columns="fail").properties
+
+    assert properties == MatchedColumns(
+        (ALL_COLUMNS,), exclude=("a", "*_token"), new_columns="fail"
+    )
 
 
 @settings(max_examples=400, deadline=None)

@@ -19,10 +19,10 @@ KINDS = (TIME, TEXT, TEXT, NUMBER, {"type": ["integer", "null"]}, TEXT)
 """Of the columns: the time, the user, and four properties."""
 
 OWN_NAMES = re.compile(
-    r"(?:c|column|constant|convert|default|get|id|read)\d+"
+    r"(?:c|column|constant|convert|default|get|id|known|read)\d+"
     r"|make_event|make_properties|fetch_time|identify|is_plain_number|map_record|map_values|name|name_event|type|str"
     r"|read_insert_id|read_ip|read_time|record|now_ms|values|time|time_ms|insert_id|content|isspace"
-    r"|CloserLookError|Event|may_change|takes"
+    r"|CloserLookError|Event|may_change|takes|properties|beyond|new_columns|more|widened"
 )
 HOSTILE = (
     '"',

@@ -157,6 +157,10 @@ def test_the_report_as_json(summary, clock):
     summary.unmapped_streams.append("carts")
     summary.unused_mappings.append("crats")
     counts.dead_letters["/r/it is.singer"] = None
+    assert counts.note_left_out("address", "hold objects")
+    assert not counts.note_left_out("address", "hold objects")
+    assert counts.note_new_column("coupon")
+    assert not counts.note_new_column("coupon")
     clock.now += 1.0
     report = run_report(summary, "failed", "why")
 
@@ -193,6 +197,8 @@ def test_the_report_as_json(summary, clock):
                 "unused_columns_breached": {},
                 "values_left_out": {},
                 "cut_texts": [],
+                "columns_left_out": [{"column": "address", "why": "hold objects"}],
+                "new_columns": ["coupon"],
                 "filtered": 1,
                 "deleted": 0,
                 "pending": 2,

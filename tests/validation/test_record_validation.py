@@ -308,9 +308,11 @@ def test_what_only_looks_like_a_reference_is_none():
 @pytest.mark.parametrize(
     ("schema", "expected"),
     [
-        pytest.param({}, "has no properties; the tap must name its columns", id="45-none"),
-        pytest.param({"properties": None}, "has no properties; .*", id="45-null"),
-        pytest.param({"properties": ["a"]}, "has no properties; .*", id="45-list"),
+        pytest.param(
+            {"properties": ["a"]},
+            "has properties that are no map of columns; mend the tap",
+            id="45-list",
+        ),
         pytest.param(
             {"properties": {"a": {"type": "text"}}},
             f'"text" of column "a" is no JSON type; did you mean "string"\\? Mend {WAY_OUT}',
