@@ -30,6 +30,7 @@ def stream_report(counts: StreamCounts) -> dict[str, Any]:
             printable(column): records
             for column, records in at.unused_columns_breached.most_common()
         },
+        "ids_dropped": {printable(column): ids for column, ids in at.ids_dropped.most_common()},
         "filtered": at.filtered,
         "deleted": at.deleted,
         "pending": at.pending,
@@ -59,13 +60,21 @@ def stream_line(counts: StreamCounts) -> str:
     line = f"{printable(counts.stream)}: {', '.join(parts)}"
     if report["rejected"]:
         line += f"\n    rejected: {counts.top_reasons()}"
-    breached = report["unused_columns_breached"]
-    if breached:
-        columns = ", ".join(
-            f"{column} x {records:,}" for column, records in list(breached.items())[:_COLUMNS_SHOWN]
-        )
-        line += f"\n    breaks the schema, but nothing uses it: {columns}"
+    for name, words in _OF_COLUMNS.items():
+        if report[name]:
+            line += f"\n    {words}: {_columns(report[name])}"
     return line
+
+
+_OF_COLUMNS: Final = {
+    "unused_columns_breached": "breaks the schema, but nothing uses it",
+    "ids_dropped": "ids that mean nobody or that Mixpanel refuses, and rows go without",
+}
+
+
+def _columns(counted: dict[str, int]) -> str:
+    shown = list(counted.items())[:_COLUMNS_SHOWN]
+    return ", ".join(f"{column} x {records:,}" for column, records in shown)
 
 
 def run_report(summary: Summary, outcome: RunOutcome, error: str | None = None) -> dict[str, Any]:

@@ -50,6 +50,8 @@ class StreamCounts:
         self.rejected: Counter[RejectionKind] = Counter()
         self.unused_columns_breached: Counter[str] = Counter()
         """Records that loaded though they break the schema in this column, which nothing uses."""
+        self.ids_dropped: Counter[str] = Counter()
+        """Ids of this column that mean nobody, or are bad, and that their rows go without."""
         self._large_integers: set[str] = set()
         """Columns that have some, as far as they are told apart."""
         self.requests = 0
@@ -95,12 +97,18 @@ class StreamCounts:
 
     def count_unused_breach(self, column: str) -> bool:
         """Count a record that breaks the schema in an unused column; say whether that is new."""
+        return self._count_column(self.unused_columns_breached, column)
+
+    def count_dropped_id(self, column: str) -> bool:
+        """Count an id of *column* that its row goes without; say whether that is new."""
+        return self._count_column(self.ids_dropped, column)
+
+    def _count_column(self, counted: Counter[str], column: str) -> bool:
         with self._lock:
-            breached = self.unused_columns_breached
-            if column not in breached and len(breached) >= _KINDS_TOLD_APART:
+            if column not in counted and len(counted) >= _KINDS_TOLD_APART:
                 column = _OTHER_COLUMNS
-            breached[column] += 1
-            return breached[column] == 1
+            counted[column] += 1
+            return counted[column] == 1
 
     def note_large_integer(self, column: str) -> bool:
         """Note that *column* has integers beyond 2^53; say whether that is new."""
@@ -155,6 +163,7 @@ class StreamCounts:
                 deleted=self.deleted,
                 rejected=self.rejected.copy(),
                 unused_columns_breached=self.unused_columns_breached.copy(),
+                ids_dropped=self.ids_dropped.copy(),
                 requests=self.requests,
                 retries=self.retries,
                 bytes_sent=self.bytes_sent,
@@ -181,6 +190,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     deleted: int
     rejected: Counter[RejectionKind]
     unused_columns_breached: Counter[str]
+    ids_dropped: Counter[str]
     requests: int
     retries: int
     bytes_sent: int

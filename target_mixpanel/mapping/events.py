@@ -8,6 +8,7 @@ import msgspec
 from target_mixpanel.errors import StreamSchemaError, printable
 from target_mixpanel.limits import MAX_PROPERTIES, RESERVED_EVENT_PROPERTIES
 from target_mixpanel.mapping.conditions import Conditions, compile_conditions
+from target_mixpanel.mapping.group_ids import group_converter
 from target_mixpanel.mapping.identity import NO_LOCATION, Identify, identifier, ip_reader
 from target_mixpanel.mapping.identity_events import (
     guard_identity,
@@ -262,7 +263,9 @@ def _constants(
     for name, source in sources:
         if isinstance(source, Constant) and source.value is not None:
             place = f'{spec.place}.properties: "{printable(name)}"'
-            convert = identity_converter(spec, stream_schema, name, source)
+            convert = identity_converter(spec, stream_schema, name, source) or group_converter(
+                name, "value", stream_schema
+            )
             constants[name] = constant_value(source.value, place, convert)
     return constants
 
@@ -278,11 +281,17 @@ def _conversion(
     # An identity event's ids are ids, whatever their columns hold.
     convert_id = identity_converter(spec, stream_schema, name, column)
 
-    def converter_of(found: ResolvedColumn) -> Converter | None:
-        if column.is_hashed:
-            return column_hasher(stream_schema, place)
-        return convert_id or column_converter(found, stream_schema, spec.timezone)
+    convert_group = group_converter(name, "value", stream_schema)
 
-    conversion = ColumnConversion(converter_of, convert_id)
+    def converter_of(found: ResolvedColumn) -> Converter | None:
+        hashed = column_hasher(stream_schema, place) if column.is_hashed else None
+        return (
+            group_converter(name, found.name, stream_schema, hashed)
+            or hashed
+            or convert_id
+            or column_converter(found, stream_schema, spec.timezone)
+        )
+
+    conversion = ColumnConversion(converter_of, convert_id or convert_group)
     made = compile_property(name, column, conversion, stream_schema, place)
     return slots.add(made.column), made.convert, made.default

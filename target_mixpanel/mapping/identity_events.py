@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from target_mixpanel.errors import StreamSchemaError
 from target_mixpanel.limits import IDENTITY_EVENTS
-from target_mixpanel.mapping.canonical import id_text
+from target_mixpanel.mapping.ids import IdKind, id_text
 from target_mixpanel.mapping.paths import Slots, Values
 from target_mixpanel.mapping.refusal import refuse
 from target_mixpanel.mapping.sources import Fetch, fetch, source_name
@@ -19,6 +19,8 @@ from target_mixpanel.specs.spec import (
     Source,
     StreamName,
 )
+
+_IDENTITY_ID: Final = IdKind("distinct_id")
 
 _MERGED: Final = "$distinct_ids"
 
@@ -135,8 +137,8 @@ def _event_field(spec: EventSpec) -> str:
 
 
 def _one_id(value: Any, field: str) -> str:
-    text = id_text(value, field)
-    if not text or text.isspace():
+    text = id_text(value, field, _IDENTITY_ID)
+    if text is None:
         refuse("invalid_identity_id", field, "is blank, and must be an id")
     return text
 

@@ -168,10 +168,10 @@ def _properties_reader(
     slots: Slots,
 ) -> OperandReader:
     place = f"{spec.place}.properties"
-    convert_constant = constant_converter(spec.operation)
     constants: JsonObject = {}
     columns = []
     for name, source in sources:
+        convert_constant = constant_converter(spec.operation, name, stream_schema)
         match source:
             case Constant(value=None):
                 pass
@@ -180,7 +180,7 @@ def _properties_reader(
                 constants[name] = constant_value(value, where, convert_constant)
             case Column() as column:
                 convert = partial(
-                    operand_converter, spec, column, stream_schema=stream_schema, place=place
+                    operand_converter, spec, name, column, stream_schema=stream_schema
                 )
                 conversion = ColumnConversion(convert, convert_constant)
                 made = compile_property(name, column, conversion, stream_schema, place)

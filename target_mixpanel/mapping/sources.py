@@ -7,7 +7,6 @@ from typing import Any, TypeAlias
 import msgspec
 
 from target_mixpanel.errors import SettingsError
-from target_mixpanel.mapping.canonical import id_text
 from target_mixpanel.mapping.paths import Slots, Values, resolve
 from target_mixpanel.mapping.stream_schema import StreamSchema
 from target_mixpanel.mapping.values import Converter, hasher
@@ -33,34 +32,6 @@ def fetch(source: Source, stream_schema: StreamSchema, place: str, slots: Slots)
             if hashed is None and column.default is msgspec.UNSET:
                 return get
             return _with_default(get, column, hashed)
-
-
-def fetch_id(
-    source: Source,
-    stream_schema: StreamSchema,
-    place: str,
-    slots: Slots,
-    as_text: Callable[[Any, str], str] = id_text,
-) -> Fetch:
-    """
-    Compile *source*, an id; a hashed one is refused, or stays empty, as it would be unhashed.
-
-    Else the hash of "anonymous" would be one user with everybody's events. *as_text* takes an id
-    and what a refusal calls it.
-
-    Raises:
-        StreamSchemaError: The schema has no such column.
-    """
-    if not isinstance(source, Column) or not source.is_hashed:
-        return fetch(source, stream_schema, place, slots)
-    hashed = column_hasher(stream_schema, place)
-    field = source_name(source, place)
-
-    def hash_id(value: Any) -> str:
-        text = as_text(value, field)
-        return hashed(text) if text else text
-
-    return _with_default(_column_getter(source, stream_schema, place, slots), source, hash_id)
 
 
 def column_hasher(stream_schema: StreamSchema, place: str) -> Converter:

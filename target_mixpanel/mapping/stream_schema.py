@@ -1,6 +1,6 @@
 """What is known of a stream before its first record?"""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -29,7 +29,13 @@ class StreamSchema(msgspec.Struct, frozen=True):
     hash_key: bytes | None = None
     insert_id_salt: str | None = None
     """Part of every hashed $insert_id, if there is one."""
+    group_keys: Mapping[str, tuple[str | int | float, ...]] = {}
+    """Each property by which the settings, of whatever stream, join a group's rows to its profile;
+    with the values that mean no group there."""
     bookmark_properties: tuple[str, ...] = ()
     """By which columns the tap knows what to read again; none where it does not say."""
     on_large_integer: Callable[[str], None] = _ignore
     """Told of a column each time an integer of it, beyond 2^53, is sent as its text."""
+    on_dropped_id: Callable[[str], None] = _ignore
+    """Told of a column each time an id of it means nobody, or is bad and goes without: the row has
+    another one that is good."""

@@ -100,7 +100,11 @@ class StreamPipeline:
         """
         stream = stream_schema.stream
         reading = read_schema(stream_schema.schema, stream)
-        stream_schema = msgspec.structs.replace(stream_schema, schema=reading.schema)
+        self._dropped_ids: list[str] = []
+        self._on_dropped_id = stream_schema.on_dropped_id
+        stream_schema = msgspec.structs.replace(
+            stream_schema, schema=reading.schema, on_dropped_id=self._dropped_ids.append
+        )
         stream_schema = with_metadata_columns(stream_schema, specs)
         reading = msgspec.structs.replace(reading, schema=stream_schema.schema)
         self._window = None if window in {None, TimeWindow()} else window
@@ -160,7 +164,10 @@ class StreamPipeline:
                 if row is not None:
                     rows.append(row)
         except FALL_BACK:
+            self._dropped_ids.clear()
             return None
+        if self._dropped_ids:
+            self._tell_dropped_ids()
         return rows
 
     def run(self, record: JsonObject) -> Outcome:
@@ -173,7 +180,20 @@ class StreamPipeline:
                 mappings = [each for each in mappings if each.is_for(record, now_ms)]
             except UnmappableError as error:
                 return Unloadable(error.flaw)
-        return self._rows(record, mappings, now_ms) if mappings else []
+        if not mappings:
+            return []
+        outcome = self._rows(record, mappings, now_ms)
+        if isinstance(outcome, Unloadable):
+            self._dropped_ids.clear()
+        else:
+            self._tell_dropped_ids()
+        return outcome
+
+    def _tell_dropped_ids(self) -> None:
+        """Tell of ids that a record's rows go without, now that it is sure that there are rows."""
+        for column in self._dropped_ids:
+            self._on_dropped_id(column)
+        self._dropped_ids.clear()
 
     def _rows(self, record: JsonObject, mappings: Sequence[_Mapping], now_ms: int) -> Outcome:
         for name in self._key_properties:

@@ -1,6 +1,6 @@
 """Which columns does a mapping read, and what for?"""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from target_mixpanel.specs.spec import (
     Column,
@@ -95,3 +95,13 @@ def _given(source: Source | None) -> tuple[Source, ...]:
 def has_hashed_values(spec: StreamSpec) -> bool:
     """Say whether *spec* needs a key to hash with."""
     return any(isinstance(source, Column) and source.is_hashed for source in all_sources(spec))
+
+
+def group_keys(specs: Iterable[StreamSpec]) -> dict[str, tuple[str | int | float, ...]]:
+    """Return each property that names a group, with the values that mean none in its ids."""
+    keys: dict[str, tuple[str | int | float, ...]] = {}
+    for spec in specs:
+        if isinstance(spec, GroupSpec):
+            nobody = spec.group_id.nobody if isinstance(spec.group_id, Column) else ()
+            keys[spec.group_key] = keys.get(spec.group_key, ()) + nobody
+    return keys

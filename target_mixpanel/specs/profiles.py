@@ -9,7 +9,7 @@ from target_mixpanel.specs.conditions import parse_condition, parse_filters, ref
 from target_mixpanel.specs.keys import refuse_unknown_keys
 from target_mixpanel.specs.operations import DELETE, OPERATIONS, SET, Operation
 from target_mixpanel.specs.properties import forbidden_names, parse_properties, refuse_names
-from target_mixpanel.specs.sources import parse_needed, parse_shown
+from target_mixpanel.specs.sources import parse_shown
 from target_mixpanel.specs.spec import (
     Column,
     Condition,
@@ -22,7 +22,7 @@ from target_mixpanel.specs.spec import (
     path_name,
 )
 from target_mixpanel.specs.times import parse_timezone
-from target_mixpanel.specs.users import parse_identity
+from target_mixpanel.specs.users import parse_id, parse_identity
 from target_mixpanel.specs.written import Raw, as_text, is_list, kind_of, one_of
 
 _USERS_ONLY: Final = [
@@ -90,7 +90,7 @@ def parse_groups(raw: Raw, place: str) -> GroupSpec:
     return GroupSpec(
         place=place,
         group_key=group_key,
-        group_id=parse_needed(raw["group_id"], f"{place}.group_id"),
+        group_id=parse_id(raw["group_id"], f"{place}.group_id"),
         operation=operation,
         properties=_parse_properties(raw, operation, _REFUSED_OF_GROUPS, place),
         timezone=parse_timezone(raw, place),

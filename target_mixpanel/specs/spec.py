@@ -21,6 +21,8 @@ class Column(msgspec.Struct, frozen=True):
     default: Any = msgspec.UNSET
     """Taken where the record has null or nothing; UNSET: no default."""
     is_hashed: bool = False
+    nobody: tuple[str | int | float, ...] = ()
+    """Of an id: values that mean that there is no user or no group."""
 
 
 class Constant(msgspec.Struct, frozen=True):

@@ -135,7 +135,7 @@ def test_other_events_of_the_stream_need_no_ids():
         ("$merge", "pair", {"a": 1, "b": 2}, "invalid_identity_id"),
         ("$merge", "pair", ["ada", ""], "invalid_identity_id"),
         ("$merge", "pair", ["ada", "anonymous"], "invalid_distinct_id"),
-        ("$merge", "pair", ["ada", None], "missing_distinct_id"),
+        ("$merge", "pair", ["ada", None], "invalid_identity_id"),
         ("$identify", "identified", " ", "invalid_identity_id"),
         ("$identify", "anon", ["c"], "invalid_distinct_id"),
         ("$create_alias", "other", "null", "invalid_distinct_id"),

@@ -179,6 +179,7 @@ def test_the_report_as_json(summary, clock):
                     }
                 ],
                 "unused_columns_breached": {},
+                "ids_dropped": {},
                 "filtered": 1,
                 "deleted": 0,
                 "pending": 2,
