@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from target_mixpanel.errors import StreamSchemaError, listed, printable
 from target_mixpanel.mapping.json_schema import announces_more, may_be_object, named_columns
@@ -15,7 +16,7 @@ Getter: TypeAlias = Callable[[JsonObject], Any]
 """Record → the column's value, None where there is none."""
 
 Values: TypeAlias = list[Any]
-"""A record taken apart: one value for each slot, None where there is none."""
+"""A record taken apart: one value for each slot, None where there is none; see `Slot`."""
 
 
 class ResolvedColumn(msgspec.Struct, frozen=True):
@@ -36,6 +37,9 @@ class Slot(msgspec.Struct):
     column: ResolvedColumn
     is_rare: bool = False
     """Whether few records need it, if any: the fast way goes without."""
+    tells_absence: bool = False
+    """Whether a record without the column is another than one where it is null: then the value is
+    UNSET."""
 
 
 class Slots:
@@ -44,9 +48,11 @@ class Slots:
     def __init__(self) -> None:
         self.all: list[Slot] = []
 
-    def add(self, column: ResolvedColumn, *, is_rare: bool = False) -> int:
+    def add(
+        self, column: ResolvedColumn, *, is_rare: bool = False, tells_absence: bool = False
+    ) -> int:
         """Return the index that *column*'s value will have for this use."""
-        self.all.append(Slot(column, is_rare))
+        self.all.append(Slot(column, is_rare, tells_absence))
         return len(self.all) - 1
 
 
@@ -56,16 +62,16 @@ WHOLE_RECORD: Final = ResolvedColumn((), {})
 
 def record_splitter(slots: Sequence[Slot]) -> Callable[[JsonObject], Values]:
     """Return the function that takes a record apart."""
-    paths = [slot.column.path for slot in slots]
-    if all(len(path) == 1 for path in paths):
-        names = [name for (name,) in paths]
+    paths = [(slot.column.path, UNSET if slot.tells_absence else None) for slot in slots]
+    if all(len(path) == 1 for path, _ in paths):
+        names = [(name, absent) for (name,), absent in paths]
 
         def take_columns(record: JsonObject) -> Values:
             get = record.get
-            return [get(name) for name in names]
+            return [get(name, absent) for name, absent in names]
 
         return take_columns
-    getters = [_getter(path) for path in paths]
+    getters = [_getter(path, absent) for path, absent in paths]
     return lambda record: [get(record) for get in getters]
 
 
@@ -102,20 +108,20 @@ def resolve(path: ColumnPath, schema: JsonObject, place: str) -> ResolvedColumn:
     return ResolvedColumn(segments, here)
 
 
-def _getter(path: tuple[str, ...]) -> Getter:
-    """Return the function that fetches *path* from a record, None where a step is missing."""
+def _getter(path: tuple[str, ...], absent: UnsetType | None) -> Getter:
+    """Return the function that fetches *path* from a record, *absent* where a step is missing."""
     if not path:
         return lambda record: record
     if len(path) == 1:
-        return operator.methodcaller("get", path[0])
+        return operator.methodcaller("get", path[0], absent)
     *parents, last = path
 
     def nested(record: JsonObject) -> Any:
         here: Any = record
         for name in parents:
-            here = here.get(name)
+            here = here.get(name, absent)
             if type(here) is not dict:
-                return None
-        return here.get(last)
+                return None if here is None else absent
+        return here.get(last, absent)
 
     return nested

@@ -61,10 +61,10 @@ class FastPath:
         Raises:
             UntypeableSchemaError: There is no fast way.
         """
-        paths = [slot.column.path for plan in plans for slot in plan.slots if not slot.is_rare]
-        if not all(paths):
+        slots = [slot for plan in plans for slot in plan.slots if not slot.is_rare]
+        if not all(slot.column.path for slot in slots):
             raise UntypeableSchemaError  # of a record that is taken whole nothing may be skipped
-        records = TypedRecords(stream_schema, paths, needed_keys)
+        records = TypedRecords(stream_schema, slots, needed_keys)
         self.decode: Final = records.decode
         self.decode_bare: Final = records.decode_bare
         """Line → record; or raises one of `FALL_BACK`."""
@@ -100,7 +100,9 @@ def _compile(plan: Plan, records: TypedRecords) -> MapRecord:
         return _compile_events(plan, records)
     function = _Function("map_record(record, now_ms)")
     values = [
-        _add_value(function, slot, records.access(each.column.path))
+        _add_value(
+            function, slot, records.access(each.column.path), tells_absence=each.tells_absence
+        )
         for slot, each in enumerate(plan.slots)
     ]
     function.add(f"values = [{', '.join(values)}]")
@@ -180,21 +182,29 @@ def _add_time(function: _Function, plan: EventPlan) -> None:
     )
 
 
-def _add_value(function: _Function, slot: int, access: ValueAccess) -> str:
+def _add_value(
+    function: _Function, slot: int, access: ValueAccess, *, tells_absence: bool = False
+) -> str:
     """Write what gets a slot's value from `record`; return the name it has then."""
     name = f"column{slot}"
-    if access.keys:
-        function.add(f"{name} = {function.bind(f'get{slot}', access.get)}(record)")
-        return name
-    here = "record"
-    for attribute in access.attributes:
-        is_sure = "" if here == "record" else f" if {here} is not None else None"
-        function.add(f"{name} = {here}.{attribute}{is_sure}")
-        here = name
+    if access.keys or (access.may_be_unset and len(access.attributes) > 1):
+        get = access.get_telling if tells_absence else access.get
+        function.add(f"{name} = {function.bind(f'get{slot}', get)}(record)")
+    else:
+        here = "record"
+        for attribute in access.attributes:
+            is_sure = "" if here == "record" else f" if {here} is not None else None"
+            function.add(f"{name} = {here}.{attribute}{is_sure}")
+            here = name
+        if access.may_be_unset and not tells_absence:
+            function.bind("UNSET", msgspec.UNSET)
+            function.add(f"if {name} is UNSET: {name} = None")
     if access.is_number:
         is_nullable = access.is_nullable
         read = function.bind(f"read{slot}", lambda json: read_number(json, is_nullable=is_nullable))
-        function.add(f"{name} = {read}({name})")
+        function.bind("UNSET", msgspec.UNSET)
+        is_there = f"if {name} is not UNSET: " if tells_absence else ""
+        function.add(f"{is_there}{name} = {read}({name})")
     return name
 
 
@@ -207,9 +217,7 @@ def _add_column(
 ) -> str:
     """Write what gets a property's value from `record`; return the name it has then."""
     if access.is_number and convert is not None and takes_any_number(convert):
-        name = _add_value(
-            function, slot, ValueAccess(access.attributes, access.keys, is_number=False)
-        )
+        name = _add_value(function, slot, msgspec.structs.replace(access, is_number=False))
         function.bind("is_plain_number", is_plain_number)
         read = function.bind(f"read{slot}", _number_reader(convert, is_nullable=access.is_nullable))
         function.add(f"if {name} is None or not is_plain_number({name}): {name} = {read}({name})")

@@ -160,9 +160,7 @@ class StreamPipeline:
         try:
             record = fast_path.decode_bare(line) if is_bare else fast_path.decode(line)
             for destination, map_record in fast_path.maps:
-                row = self._row(destination, map_record(record, now_ms), now_ms)
-                if row is not None:
-                    rows.append(row)
+                self._add(rows, destination, map_record(record, now_ms), now_ms)
         except FALL_BACK:
             self._dropped_ids.clear()
             return None
@@ -208,7 +206,7 @@ class StreamPipeline:
             mapped: MappedRecord = None
             try:
                 mapped = mapping.plan.map(mapping.split(record), now_ms)
-                row = self._row(mapping.destination, mapped, now_ms)
+                self._add(rows, mapping.destination, mapped, now_ms)
             except UnmappableError as error:
                 return Unloadable(error.flaw, error.insert_id or _insert_id(mapped))
             except UnicodeEncodeError:
@@ -217,38 +215,31 @@ class StreamPipeline:
             except RecursionError:
                 flaw = Flaw("limit", "too_deep", detail="nests too deeply")
                 return Unloadable(flaw, _insert_id(mapped))
-            if row is not None:
-                rows.append(row)
         return rows
 
-    def _row(self, destination: int, mapped: MappedRecord, now_ms: int) -> Mapped | None:
+    def _add(self, rows: list[Mapped], destination: int, mapped: MappedRecord, now_ms: int) -> None:
         """
-        Return the row of a mapped record; None if it is filtered.
+        Add the rows of a mapped record to *rows*, none if it is filtered.
 
         Raises:
-            UnmappableError: Mixpanel would refuse it.
-            UnicodeEncodeError: It holds half a character.
-            RecursionError: It nests too deeply.
+            UnmappableError: Mixpanel would refuse one.
+            UnicodeEncodeError: One holds half a character.
+            RecursionError: One nests too deeply.
         """
         if type(mapped) is Event:  # the common one first, and a class pattern costs more
-            return self._event_row(destination, mapped, now_ms)
+            row = self._event_row(destination, mapped, now_ms)
+            if row is not None:
+                rows.append(row)
+            return
         match mapped:
-            case ProfileUpdate(profile_id=profile_id, operation=operation, update=update):
-                body = encode(update)
-                flaw = update_flaw(body)
-                if flaw is not None:
-                    raise UnmappableError(flaw)
-                return Mapped(
-                    destination,
-                    body,
-                    profile_id,
-                    operation.is_repeatable,
-                    is_deletion=operation is DELETE,
-                )
+            case ProfileUpdate(then=then) as update:
+                rows.append(_update_row(destination, update))
+                if then is not None:
+                    rows.append(_update_row(destination, then))
             case TableRow(key=key, line=line):
-                return Mapped(destination, line, key)
+                rows.append(Mapped(destination, line, key))
             case None | Event():
-                return None
+                pass
 
     def _event_row(self, destination: int, event: Event, now_ms: int) -> Mapped | None:
         time_ms = event.time_ms
@@ -261,6 +252,20 @@ class StreamPipeline:
         if flaw is not None:
             raise UnmappableError(flaw, event.insert_id)
         return Mapped(destination, body, event.insert_id)
+
+
+def _update_row(destination: int, update: ProfileUpdate) -> Mapped:
+    body = encode(update.update)
+    flaw = update_flaw(body)
+    if flaw is not None:
+        raise UnmappableError(flaw)
+    return Mapped(
+        destination,
+        body,
+        update.profile_id,
+        update.operation.is_repeatable,
+        is_deletion=update.operation is DELETE,
+    )
 
 
 def _filter(plan: Plan, window: TimeWindow | None) -> Meets | None:

@@ -12,8 +12,10 @@ from decimal import Decimal
 from typing import Annotated, Any, Final, Literal, Union
 
 import msgspec
+from msgspec import UNSET
 
 from target_mixpanel.limits import MAX_ARRAY_ITEMS, MAX_SAFE_INTEGER
+from target_mixpanel.mapping.paths import Slot
 from target_mixpanel.mapping.stream_schema import StreamSchema
 from target_mixpanel.model import JsonObject
 from target_mixpanel.pipeline.json_numbers import decimal_number, number
@@ -40,11 +42,15 @@ class _Use(msgspec.Struct):
     """What the plans want of a column: itself, what is below it, or nothing."""
 
     is_whole: bool = False
+    tells_absence: bool = False
+    """Whether a record that does not have it is another than one where it is null."""
     below: dict[str, "_Use"] = msgspec.field(default_factory=dict)
 
-    def note(self, path: Sequence[str]) -> None:
+    def note(self, path: Sequence[str], *, tells_absence: bool) -> None:
+        self.tells_absence |= tells_absence
         if path:
-            self.below.setdefault(path[0], _Use()).note(path[1:])
+            below = self.below.setdefault(path[0], _Use())
+            below.note(path[1:], tells_absence=tells_absence)
         else:
             self.is_whole = True
 
@@ -65,6 +71,8 @@ class _Object(msgspec.Struct):
 
     type: type
     columns: dict[str, tuple[str, _Column]]
+    unset: frozenset[str] = frozenset()
+    """Those whose attribute is UNSET in a record that does not have them."""
 
 
 class ValueAccess(msgspec.Struct):
@@ -76,6 +84,8 @@ class ValueAccess(msgspec.Struct):
     is_number: bool = False
     """It is the JSON of a number (or null), still to be read."""
     is_nullable: bool = True
+    may_be_unset: bool = False
+    """An attribute may be UNSET."""
 
     def get(self, record: Any) -> Any:
         here = record
@@ -85,6 +95,19 @@ class ValueAccess(msgspec.Struct):
             if type(here) is not dict:
                 return None
             here = here.get(key)
+        return None if here is UNSET else here
+
+    def get_telling(self, record: Any) -> Any:
+        """Return the value, UNSET if the record has none, not even null."""
+        here = record
+        for attribute in self.attributes:
+            if here is None or here is UNSET:
+                return here
+            here = getattr(here, attribute)
+        for key in self.keys:
+            if type(here) is not dict:
+                return None if here is None else UNSET
+            here = here.get(key, UNSET)
         return here
 
 
@@ -94,11 +117,11 @@ class TypedRecords:
     def __init__(
         self,
         stream_schema: StreamSchema,
-        paths: Iterable[tuple[str, ...]],
+        slots: Iterable[Slot],
         needed_keys: frozenset[str],
     ) -> None:
         """
-        Compile the type for records of *stream_schema*, of which the values at *paths* are wanted.
+        Compile the type for records of *stream_schema*, of which the values of *slots* are wanted.
 
         A record that lacks one of *needed_keys* is none of that type.
 
@@ -106,8 +129,8 @@ class TypedRecords:
             UntypeableSchemaError: There is none.
         """
         use = _Use()
-        for path in paths:
-            use.note(path)
+        for slot in slots:
+            use.note(slot.column.path, tells_absence=slot.tells_absence)
         try:
             self._record = _object(stream_schema.schema, use, needed_keys)
             message = msgspec.defstruct(
@@ -155,13 +178,15 @@ class TypedRecords:
         here: _Object | None = self._record
         column = _Column(Any)
         attributes: list[str] = []
+        may_be_unset = False
         for depth, name in enumerate(path):
             if here is None:
-                return ValueAccess(attributes, tuple(path[depth:]))
+                return ValueAccess(attributes, tuple(path[depth:]), may_be_unset=may_be_unset)
             attribute, column = here.columns[name]
             attributes.append(attribute)
+            may_be_unset |= name in here.unset
             here = column.object
-        return ValueAccess(attributes, (), column.is_number, column.is_nullable)
+        return ValueAccess(attributes, (), column.is_number, column.is_nullable, may_be_unset)
 
 
 def _decoder(of: Any) -> Callable[[bytes], Any]:
@@ -201,12 +226,17 @@ def _object(schema: JsonObject, use: _Use, required: frozenset[str] = frozenset(
         name: (f"c{number}", _column(columns.get(name, {}), use.below.get(name) or _Use()))
         for number, name in enumerate(names)
     }
+    unset = frozenset(
+        name
+        for name in made.keys() - required
+        if name in use.below and use.below[name].tells_absence
+    )
     type_ = msgspec.defstruct(
         "Record",
         [
             (attribute, column.type)
             if name in required
-            else (attribute, column.type, _ABSENT if column.is_number else None)  # see read_number
+            else (attribute, column.type, _absent(column, is_told=name in unset))
             for name, (attribute, column) in made.items()
         ],
         rename={attribute: name for name, (attribute, _) in made.items()},
@@ -214,7 +244,14 @@ def _object(schema: JsonObject, use: _Use, required: frozenset[str] = frozenset(
         kw_only=True,
         gc=False,
     )
-    return _Object(type_, made)
+    return _Object(type_, made, unset)
+
+
+def _absent(column: _Column, *, is_told: bool) -> Any:
+    """Return what stands for *column* in a record that does not have it."""
+    if is_told:
+        return UNSET
+    return _ABSENT if column.is_number else None  # see read_number
 
 
 def _column(schema: Any, use: _Use) -> _Column:

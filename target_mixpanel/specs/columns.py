@@ -50,7 +50,9 @@ def own_sources(spec: StreamSpec) -> tuple[Source, ...]:
             event = () if isinstance(spec.event, StreamName) else (spec.event,)
             return (spec.time, *event, *id_sources(spec), *_given(spec.ip))
         case UserSpec():
-            return (*id_sources(spec), *_deletion_sources(spec), *_given(spec.ip))
+            own = (*id_sources(spec), *_deletion_sources(spec), *_given(spec.ip))
+            place = spec.located_at
+            return own if place is None else (*own, place.latitude, place.longitude)
         case GroupSpec():
             return (*id_sources(spec), *_deletion_sources(spec))
         case LookupTableSpec():

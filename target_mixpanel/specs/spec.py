@@ -11,6 +11,9 @@ ColumnPath: TypeAlias = str | tuple[str, ...]
 """Where a value stands in a record: a name, a dotted path into objects, or the segments of a path
 one by one where a name holds dots."""
 
+Nulls: TypeAlias = Literal["clear", "unset", "keep"]
+"""What a column that is present and null does to its property: it becomes null, goes, or stays."""
+
 TimeUnit: TypeAlias = Literal["auto", "s", "ms", "us", "ns"]
 
 
@@ -144,6 +147,13 @@ class WholeProfile(msgspec.Struct, frozen=True):
 ProfileProperties: TypeAlias = Properties | PropertyNames | WholeProfile
 
 
+class Place(msgspec.Struct, frozen=True):
+    """Where on earth a user is."""
+
+    latitude: Source
+    longitude: Source
+
+
 class UserSpec(msgspec.Struct, frozen=True):
     """A stream's records update user profiles."""
 
@@ -158,6 +168,11 @@ class UserSpec(msgspec.Struct, frozen=True):
     ignores_alias: bool = True
     """Whether a deletion is of the profile that the id itself names, not of whose alias it is."""
     ip: Source | None = None
+    located_at: Place | None = None
+    updates_last_seen: bool = False
+    """Whether an update is a sign of life, and moves what Mixpanel shows as "Updated at"."""
+    nulls: Nulls = "clear"
+    """Of operation set; with the others a null says nothing."""
     filters: Filters = Filters()
 
 
@@ -173,6 +188,8 @@ class GroupSpec(msgspec.Struct, frozen=True):
     properties: ProfileProperties
     timezone: tzinfo
     delete_when: Condition | None = None
+    """As UserSpec's."""
+    nulls: Nulls = "clear"
     """As UserSpec's."""
     filters: Filters = Filters()
 
