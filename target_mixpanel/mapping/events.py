@@ -1,16 +1,19 @@
 """How does a record become an event?"""
 
 from collections.abc import Callable, Sequence
+from datetime import date
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
 from target_mixpanel.errors import StreamSchemaError, printable
 from target_mixpanel.limits import MAX_PROPERTIES, RESERVED_EVENT_PROPERTIES
+from target_mixpanel.mapping.canonical import scalar_text
 from target_mixpanel.mapping.conditions import Conditions, compile_conditions
 from target_mixpanel.mapping.group_ids import group_converter
 from target_mixpanel.mapping.identity import NO_LOCATION, Identify, identifier, ip_reader
 from target_mixpanel.mapping.identity_events import (
+    event_field,
     guard_identity,
     identity_converter,
     possible_events,
@@ -79,6 +82,8 @@ class EventPlan(msgspec.Struct, frozen=True):
     event_name: str | None
     """None: `name_event` finds it in the record."""
     name_event: Fetch
+    event_field: str
+    """What a refusal calls where the name stands."""
     fetch_time: Fetch
     time_name: str
     read_time: TimeReader
@@ -123,7 +128,7 @@ class EventPlan(msgspec.Struct, frozen=True):
         """
         name = self.event_name or self.name_event(values)
         if type(name) is not str or not name or name.isspace():
-            refuse("missing_event", detail="is null, blank or no text")
+            name = event_text(name, self.event_field)
         value = self.fetch_time(values)
         if value is None:
             refuse("missing_time", self.time_name, "is null or missing")
@@ -147,6 +152,21 @@ class EventPlan(msgspec.Struct, frozen=True):
             time_ms, insert_id, *ids, *ip, *self.constants, *columns
         )
         return Event(name, time_ms, insert_id, self.assembler.event(name, properties))
+
+
+def event_text(name: Any, field: str) -> str:
+    """
+    Return the event's name that a number stands for.
+
+    Raises:
+        UnmappableError: *name* is none.
+    """
+    if name is None or type(name) is str:
+        refuse("missing_event", field, "is null or blank, and names the event")
+    text = None if isinstance(name, (bool, date)) else scalar_text(name)
+    if text is None:
+        refuse("missing_event", field, "is neither a text nor a number, and names the event")
+    return text
 
 
 def compile_events(spec: EventSpec, stream_schema: StreamSchema) -> EventPlan:
@@ -175,6 +195,7 @@ def compile_events(spec: EventSpec, stream_schema: StreamSchema) -> EventPlan:
         slots=slots.all,
         event_name=_constant_name(spec, stream_schema),
         name_event=name_event,
+        event_field=event_field(spec),
         fetch_time=fetch_time,
         time_name=source_name(spec.time, "time"),
         read_time=time_reader(spec.time_unit, spec.timezone),

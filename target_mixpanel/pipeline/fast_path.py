@@ -17,7 +17,7 @@ import msgspec
 
 from target_mixpanel.limits import EARLIEST_TIME_MS, FUTURE_TOLERANCE_MS
 from target_mixpanel.mapping.conditions import Conditions
-from target_mixpanel.mapping.events import Event, EventPlan
+from target_mixpanel.mapping.events import Event, EventPlan, event_text
 from target_mixpanel.mapping.plans import MappedRecord, Plan
 from target_mixpanel.mapping.refusal import UnmappableError
 from target_mixpanel.mapping.stream_schema import StreamSchema
@@ -162,9 +162,12 @@ def _add_name(function: _Function, plan: EventPlan) -> None:
     function.bind("name", plan.event_name)
     if plan.event_name is None:
         function.bind("name_event", plan.name_event)
+        function.bind("event_text", event_text)
+        function.bind("event_field", plan.event_field)
         function.add(
             "name = name_event(values)",
-            "if type(name) is not str or not name or name.isspace(): raise CloserLookError",
+            "if type(name) is not str or not name or name.isspace():"
+            " name = event_text(name, event_field)",
         )
 
 

@@ -74,12 +74,28 @@ def test_an_event_is_named(mapping, expected):
     assert expected == event_of(plan_of(mapping, stream_schema), record)["event"]
 
 
-@pytest.mark.parametrize("name", [None, "", " \t", 5, True, ["Sale"], {"a": 1}])
+@pytest.mark.parametrize("name", [None, "", " \t", True, ["Sale"], {"a": 1}])
 def test_an_event_without_a_name_is_refused(name):
     stream_schema = stream_schema_of({**ORDERS, "kind": {}})
     refused = refusal({**ORDER, "kind": name}, {"event_from": "kind"}, stream_schema)
 
-    assert refused.flaw.reason == "missing_event"
+    assert (refused.flaw.reason, refused.flaw.field) == ("missing_event", "kind")
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [(100, "100"), (0, "0"), (Decimal("100.0"), "100"), (Decimal("-1.50"), "-1.5"), (1e3, "1000")],
+)
+def test_a_number_names_an_event_by_its_text(number, expected):
+    stream_schema = stream_schema_of({**ORDERS, "kind": {}})
+    record = {**ORDER, "user": "u", "kind": number}
+    named, spelled = (
+        event_of(plan_of({"event_from": "kind"}, stream_schema), {**record, "kind": kind})
+        for kind in (number, expected)
+    )
+
+    assert named["event"] == expected
+    assert named == spelled, "they have one $insert_id"
 
 
 # Its time

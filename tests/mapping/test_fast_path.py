@@ -366,6 +366,8 @@ ORDER = {
     "mapping",
     [
         pytest.param({}, id="all"),
+        pytest.param({"event": None, "event_from": "count"}, id="named-by-an-integer"),
+        pytest.param({"event": None, "event_from": "amount"}, id="named-by-a-number"),
         pytest.param({"properties": ["amount", "tags"]}, id="listed"),
         pytest.param({"properties": {"Amount": "amount", "Paid": "paid_at"}}, id="renamed"),
         pytest.param({"properties": {"City": "address.city", "L": "address.geo.lat"}}, id="paths"),
