@@ -11,7 +11,9 @@ import msgspec
 from target_mixpanel.errors import StreamSchemaError, listed, printable
 from target_mixpanel.mapping.canonical import scalar_text
 from target_mixpanel.mapping.conditions import Conditions, compile_conditions
+from target_mixpanel.mapping.ids import trimmed
 from target_mixpanel.mapping.json_schema import string_format
+from target_mixpanel.mapping.lookup_keys import typed_key
 from target_mixpanel.mapping.paths import ResolvedColumn, Slot, Slots, Values, resolve
 from target_mixpanel.mapping.properties import (
     ColumnConversion,
@@ -42,6 +44,7 @@ class TableRow(msgspec.Struct, frozen=True):
     """One line of a lookup table."""
 
     key: str
+    """In the one spelling of all that are the same to Mixpanel."""
     line: bytes
     """CSV by RFC 4180, UTF-8, with its line end; the key stands first."""
 
@@ -81,7 +84,7 @@ class LookupTablePlan(msgspec.Struct, frozen=True):
         for slot, empty, cell in self.columns:
             value = None if slot is None else values[slot]
             cells.append(empty if value is None else cell(value))
-        return TableRow(key, _line(cells))
+        return TableRow(typed_key(key), _line(cells))
 
     def _key(self, value: Any) -> str:
         if value is None:
@@ -89,7 +92,7 @@ class LookupTablePlan(msgspec.Struct, frozen=True):
         text = scalar_text(value)
         if text is None:
             refuse("invalid_key", self.key_name, "is a list or an object, and is the table's key")
-        if not text or text.isspace():
+        if not trimmed(text):
             refuse("missing_key", self.key_name, "is blank, and is the table's key")
         return text
 
