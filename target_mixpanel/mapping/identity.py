@@ -38,20 +38,24 @@ def identifier(
         case DistinctId(source=source):
             read = id_reader(source, stream_schema, f"{spec.place}.distinct_id", slots)
             field = source_name(source, "distinct_id")
-            return ("distinct_id",), lambda values: (_needed(read(values), field),)
+            return ("distinct_id",), _needed(read, field)
         case SimplifiedId(user=user, device=device):
             names = ("distinct_id", "$user_id", "$device_id")
             return names, _simplified(user, device, stream_schema, spec.place, slots)
 
 
-def _needed(user: str | None, field: str) -> str:
-    if user is None:
-        refuse(
-            "missing_distinct_id",
-            field,
-            "is null, blank or missing, and the mapping has no default",
-        )
-    return user
+def _needed(read: IdReader, field: str) -> Identify:
+    def identify(values: Values) -> tuple[str | None, ...]:
+        user = read(values)
+        if user is None:
+            refuse(
+                "missing_distinct_id",
+                field,
+                "is null, blank or missing, and the mapping has no default",
+            )
+        return (user,)
+
+    return identify
 
 
 def _simplified(

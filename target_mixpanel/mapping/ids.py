@@ -36,8 +36,8 @@ IdReader: TypeAlias = Callable[[Values], str | None]
 NOBODY: Final = ""
 """Stands for no user, as an event's distinct_id does."""
 
-_BYTES_OF_A_CHARACTER: Final = 4
-"""At most, in UTF-8."""
+_SURELY_SHORT: Final = ID_MAX_BYTES // 4
+"""Characters, of which none has more bytes in UTF-8 than four."""
 
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
 """Controls, what has no width, and white space. https://www.unicode.org/reports/tr44/#General_Category_Values"""
@@ -75,8 +75,13 @@ def id_reader(
         return _careful_reader(slot, field, kind, default, nobody, hashed)
 
     def read(values: Values) -> str | None:
-        text = id_text(values[slot], field, kind)
-        return default if text is None else text
+        value = values[slot]
+        if type(value) is str and len(value) <= _SURELY_SHORT and value.isprintable():
+            text = value.strip()
+            if text and text.lower() not in RESERVED_IDS:  # nearly always
+                return text
+        checked = id_text(value, field, kind)
+        return default if checked is None else checked
 
     return read
 
@@ -181,8 +186,7 @@ def check_id(text: str, field: str, kind: IdKind) -> None:
             f"is an id that Mixpanel refuses{kind.remedy}",
             stage="limit",
         )
-    is_short = len(text) * _BYTES_OF_A_CHARACTER <= ID_MAX_BYTES
-    if not is_short and len(text.encode("utf-8", "surrogatepass")) > ID_MAX_BYTES:
+    if len(text) > _SURELY_SHORT and len(text.encode("utf-8", "surrogatepass")) > ID_MAX_BYTES:
         _refuse_long(field, kind)
 
 
