@@ -104,6 +104,11 @@ def _verdict(*, agree: bool) -> str:
 
 
 def _in_order(properties: Properties) -> dict[str, Any]:
-    """Return a profile with what `union` collected in order: it is a set, whatever came first."""
-    bought = {"Bought": sorted(properties["Bought"])} if "Bought" in properties else {}
-    return {**properties, **bought}
+    """
+    Return what is set of a profile, and what `union` collected in order.
+
+    A null is "(not set)"; and a set is the same whatever came first.
+    """
+    known = {name: value for name, value in properties.items() if value is not None}
+    bought = {"Bought": sorted(known["Bought"])} if "Bought" in known else {}
+    return {**known, **bought}

@@ -54,8 +54,10 @@ TEXT_MAX_BYTES: Final = 255
 """Of a text property; a longer one is cut, not refused. The import page says 255 characters, this
 one bytes: https://docs.mixpanel.com/docs/data-structure/property-reference/data-type"""
 
-DISTINCT_ID_MAX_CHARS: Final = 255
-"""Characters of a distinct_id, by the cloud-import guide; a truncated id would merge two users."""
+ID_MAX_BYTES: Final = 255
+"""UTF-8 bytes of an id. The cloud-import guide says 255 characters of a distinct_id; events carry a
+group's id as a text property, and texts are cut at 255 bytes. A cut id would merge two users, or
+never be found. https://docs.mixpanel.com/docs/data-structure/property-reference/data-type"""
 
 INSERT_ID_MAX_CHARS: Final = 36
 """Characters of an $insert_id, of `[A-Za-z0-9-]`."""
@@ -90,8 +92,8 @@ RESERVED_IDS: Final = frozenset(
         "{}",
     },
 )
-"""Values that /import refuses as distinct_id and $insert_id; compared in lower case, as Mixpanel's
-own loaders do. https://developer.mixpanel.com/reference/import-events"""
+"""Values that /import refuses as distinct_id and $insert_id, so no ids at all; compared in lower
+case, as Mixpanel's own loaders do. https://developer.mixpanel.com/reference/import-events"""
 
 RESERVED_EVENT_PROPERTIES: Final = frozenset(
     {"alias", "bucket", "distinct_id", "ip", "time", "token"},
@@ -132,10 +134,6 @@ https://docs.mixpanel.com/docs/data-structure/property-reference/data-type"""
 PROFILE_UPDATE_MAX_BYTES: Final = 999_000
 """JSON of one update before the project's token is put in. The page says "1MB" with it, read as
 10^6; tokens have 32 characters. https://developer.mixpanel.com/reference/user-profile-limits"""
-
-GROUP_ID_MAX_CHARS: Final = 255
-"""Characters of a group's id: events carry it as a text property, and those are cut there, so that
-a longer one would never be found. https://developer.mixpanel.com/reference/import-events"""
 
 RESERVED_PROFILE_PROPERTIES: Final = frozenset({"bucket", "distinct_id", "token"})
 """As RESERVED_EVENT_PROPERTIES, of profiles."""

@@ -48,6 +48,7 @@ USERS_MAPPING = {
     "type": "users",
     "distinct_id": "id",
     "properties": {"$name": "name", "$email": "email"},
+    "nulls": "keep",
     "delete_when": "gone_at",
 }
 ACCOUNTS_SCHEMA = schema("accounts", "id", id="string", size="integer", gone_at=WHEN)

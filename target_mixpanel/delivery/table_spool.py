@@ -1,6 +1,7 @@
 """Where do a lookup table's rows wait until the last one is there?"""
 
 import os
+import re
 import sqlite3
 import tempfile
 from collections.abc import Iterator
@@ -31,8 +32,12 @@ _PRAGMAS: Final = (
     f"cache_size=-{_CACHE_KIB}",
 )
 _PUT: Final = """
-INSERT INTO row (key, line) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET line = excluded.line
+INSERT INTO row (key, line, spelled) VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET
+line = excluded.line, spelled = excluded.spelled,
+is_merged = is_merged OR spelled IS NOT excluded.spelled
 """
+
+_FIRST_CELL: Final = re.compile(rb'"(?:[^"]|"")*+"|[^,]*+')
 
 
 class TableSpool:
@@ -63,7 +68,8 @@ class TableSpool:
         self._place = place
         self._max_rows = max_rows
         self._max_bytes = max_bytes
-        self._held: dict[str, bytes] = {}
+        self._held: dict[str, tuple[str, bytes, bytes | None]] = {}
+        self._is_merged = False
         self._held_bytes = 0
         self._bytes_at_most = 0
         self._csv: BinaryIO | None = None
@@ -74,10 +80,16 @@ class TableSpool:
         """
         Take *line*, a CSV line with its end, instead of an earlier one of the same *key*.
 
+        The key is the first of its values, as it is spelled there or in another way.
+
         Raises:
             LookupTableError: The table is larger than Mixpanel takes, or the disk is full.
         """
-        self._held[key] = line
+        row = (key, line, _other_spelling(key, line))
+        held = self._held.setdefault(key, row)
+        if held is not row:
+            self._is_merged |= held[-1] != row[-1]
+            self._held[key] = row
         self._held_bytes += len(line)
         if len(self._held) >= _HELD_ROWS or self._held_bytes >= _HELD_BYTES:
             self._write()
@@ -100,6 +112,12 @@ class TableSpool:
             return self._compress(header, self._csv)
 
     @property
+    def has_merged(self) -> bool:
+        """Whether a line took the place of one whose key is spelled in another way."""
+        merged = self._rows.execute("SELECT EXISTS (SELECT 1 FROM row WHERE is_merged)").fetchone()
+        return self._is_merged or merged == (1,)
+
+    @property
     def rows(self) -> int:
         """How many different keys there are, without those held back."""
         [count] = self._rows.execute("SELECT coalesce(max(seq), 0) FROM row").fetchone()
@@ -107,7 +125,7 @@ class TableSpool:
 
     def _write(self) -> None:
         with self._failures_named():
-            self._rows.executemany(_PUT, self._held.items())
+            self._rows.executemany(_PUT, self._held.values())
         self._bytes_at_most += self._held_bytes
         self._held.clear()
         self._held_bytes = 0
@@ -175,6 +193,15 @@ class TableSpool:
         self.close()
 
 
+def _other_spelling(key: str, line: bytes) -> bytes | None:
+    """Return how *line* spells its key, None if as *key*."""
+    plain = key.encode()
+    if line.startswith(plain) and line[len(plain) : len(plain) + 1] == b",":
+        return None
+    cell = _FIRST_CELL.match(line)
+    return cell[0] if cell else None
+
+
 def _nameless_database() -> sqlite3.Connection:
     """Return a database in a file that is gone from its folder before anything is in it."""
     descriptor, path = tempfile.mkstemp(prefix="target-mixpanel-")  # 0600
@@ -186,7 +213,8 @@ def _nameless_database() -> sqlite3.Connection:
     for pragma in _PRAGMAS:
         database.execute(f"PRAGMA {pragma}")
     database.execute(
-        "CREATE TABLE row (seq INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, line BLOB NOT NULL)",
+        "CREATE TABLE row (seq INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, line BLOB NOT NULL,"
+        " spelled BLOB, is_merged INTEGER NOT NULL DEFAULT 0)",
     )
     database.execute("BEGIN")
     return database

@@ -1,5 +1,6 @@
 """How does a lookup table come together, and when is it whole?"""
 
+import logging
 from typing import Final
 
 from target_mixpanel.delivery.batches import Batch
@@ -8,6 +9,8 @@ from target_mixpanel.delivery.table_spool import TableSpool
 from target_mixpanel.engine.checkpoints import CheckpointLedger
 from target_mixpanel.errors import LookupTableError, StreamSchemaError, printable
 from target_mixpanel.model import Mapped, Record, Span
+
+logger = logging.getLogger("target-mixpanel")
 
 
 class TableDestination:
@@ -80,7 +83,14 @@ class TableDestination:
                 "ended early; the lookup table keeps its old rows, and STATE stays where it was. "
                 "Run again; a tap that writes no STATE cannot fill a lookup table",
             )
-        return self._table.batch(self._spool.csv(self._header), self, closed_at=now)
+        csv = self._spool.csv(self._header)
+        if self._spool.has_merged:
+            logger.warning(
+                "%s.key: some keys are spelled in several ways and are one to Mixpanel, to which "
+                "digits are a number (007 and 7); the last row of each counts, so spell them alike",
+                self.place,
+            )
+        return self._table.batch(csv, self, closed_at=now)
 
     def refuse_half(self, why: str) -> None:
         """

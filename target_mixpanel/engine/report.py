@@ -38,6 +38,7 @@ def stream_report(counts: StreamCounts) -> dict[str, Any]:
         ],
         "unused_columns_breached": _by_column(at.unused_columns_breached),
         "values_left_out": _by_column(at.values_left_out),
+        "ids_dropped": _by_column(at.ids_dropped),
         "columns_left_out": [
             {"column": printable(column), "why": why} for column, why in at.columns_left_out
         ],
@@ -73,17 +74,22 @@ def stream_line(counts: StreamCounts) -> str:
     line = f"{printable(counts.stream)}: {', '.join(parts)}"
     if report["rejected"]:
         line += f"\n    rejected: {counts.top_reasons()}"
-    for key, what in (
-        ("unused_columns_breached", "breaks the schema, but nothing uses it"),
-        ("values_left_out", "left out, for Mixpanel has no such value"),
-    ):
-        columns = ", ".join(
-            f"{column} x {records:,}"
-            for column, records in list(report[key].items())[:_COLUMNS_SHOWN]
-        )
-        if columns:
-            line += f"\n    {what}: {columns}"
+    for name, words in _OF_COLUMNS.items():
+        if report[name]:
+            line += f"\n    {words}: {_columns(report[name])}"
     return line
+
+
+_OF_COLUMNS: Final = {
+    "unused_columns_breached": "breaks the schema, but nothing uses it",
+    "values_left_out": "left out, for Mixpanel has no such value",
+    "ids_dropped": "ids that mean nobody or that Mixpanel refuses, and rows go without",
+}
+
+
+def _columns(counted: dict[str, int]) -> str:
+    shown = list(counted.items())[:_COLUMNS_SHOWN]
+    return ", ".join(f"{column} x {records:,}" for column, records in shown)
 
 
 def _by_column(records: Counter[str]) -> dict[str, int]:

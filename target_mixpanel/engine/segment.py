@@ -17,6 +17,7 @@ from target_mixpanel.mapping.stream_schema import StreamSchema
 from target_mixpanel.model import Flaw, JsonObject, Mapped, Record
 from target_mixpanel.pipeline.pipeline import StreamPipeline, TimeWindow
 from target_mixpanel.settings.parse import Settings
+from target_mixpanel.specs.columns import group_keys
 from target_mixpanel.specs.spec import StreamSpec
 
 logger = logging.getLogger("target-mixpanel")
@@ -112,6 +113,8 @@ class SegmentCompiler:
         self._now_ms = now_ms
         self._window = TimeWindow(settings.since_ms, settings.until_ms)
         self._warnings = IdentityWarnings()
+        specs = [spec for _, specs in settings.mappings for spec in specs]
+        self._group_keys = group_keys(specs)
 
     def compile(self, message: SchemaMessage, counts: StreamCounts) -> Segment:
         """
@@ -174,6 +177,8 @@ class SegmentCompiler:
             is_blank_null=settings.empty_as_null,
             bookmark_properties=message.bookmark_properties,
             on_large_integer=partial(_note_large_integer, counts),
+            on_dropped_id=partial(_count_dropped_id, counts),
+            group_keys=self._group_keys,
         )
 
 
@@ -206,6 +211,17 @@ def _note_large_integer(counts: StreamCounts, column: str) -> None:
         logger.warning(
             '%s: "%s" has integers beyond 2^53, which Mixpanel would round; they are sent as text '
             "(as: text makes texts of all, as: number doubles)",
+            printable(counts.stream),
+            printable(column),
+        )
+
+
+def _count_dropped_id(counts: StreamCounts, column: str) -> None:
+    """Count an id that its row goes without; tell of the column's first."""
+    if counts.count_dropped_id(column):
+        logger.info(
+            '%s: "%s" has ids that mean nobody, or that Mixpanel refuses where the row has another '
+            "one; rows go without them, and the report counts them as ids_dropped",
             printable(counts.stream),
             printable(column),
         )

@@ -62,6 +62,8 @@ class StreamCounts:
         """Columns that become no property though nobody said so, each with the reason."""
         self.new_columns: dict[str, None] = {}
         """Columns that became properties though the SCHEMA does not name them."""
+        self.ids_dropped: Counter[str] = Counter()
+        """Ids of this column that mean nobody, or are bad, and that their rows go without."""
         self._large_integers: set[str] = set()
         """Columns that have some, as far as they are told apart."""
         self.requests = 0
@@ -112,6 +114,10 @@ class StreamCounts:
     def count_left_out(self, column: str) -> bool:
         """Count a record that loads without a value of *column*; say whether that is new."""
         return self._count(self.values_left_out, column)
+
+    def count_dropped_id(self, column: str) -> bool:
+        """Count an id of *column* that its row goes without; say whether that is new."""
+        return self._count(self.ids_dropped, column)
 
     def _count(self, records: Counter[str], column: str) -> bool:
         with self._lock:
@@ -208,6 +214,7 @@ class StreamCounts:
                 values_left_out=self.values_left_out.copy(),
                 columns_left_out=tuple(self.columns_left_out),
                 new_columns=tuple(self.new_columns),
+                ids_dropped=self.ids_dropped.copy(),
                 requests=self.requests,
                 retries=self.retries,
                 bytes_sent=self.bytes_sent,
@@ -233,6 +240,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     values_left_out: Counter[str]
     columns_left_out: tuple[tuple[str, str], ...]
     new_columns: tuple[str, ...]
+    ids_dropped: Counter[str]
     requests: int
     retries: int
     bytes_sent: int

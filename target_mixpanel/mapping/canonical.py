@@ -1,4 +1,4 @@
-"""How is a value spelled as JSON, a text or an id, so that equal values alone are spelled alike?"""
+"""How is a value spelled as JSON or a text, so that equal values alone are spelled alike?"""
 
 from datetime import date
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
@@ -6,7 +6,6 @@ from typing import Any, Final
 
 import msgspec
 
-from target_mixpanel.limits import DISTINCT_ID_MAX_CHARS, RESERVED_IDS
 from target_mixpanel.mapping.refusal import refuse
 
 _EXACT: Final = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
@@ -18,8 +17,6 @@ may mean megabytes of digits."""
 
 _MAX_PLAIN_DIGITS: Final = 300
 """Before or behind the point, about as far as doubles reach; beyond, an exponent stays."""
-
-_TOO_LONG: Final = f"has more than {DISTINCT_ID_MAX_CHARS} characters"
 
 canonical_json: Final = msgspec.json.Encoder(order="deterministic", decimal_format="number").encode
 """Spell what `canonical` returned, as UTF-8 JSON."""
@@ -59,31 +56,6 @@ def scalar_text(value: Any, field: str) -> str | None:
     if type(value) is Decimal or type(value) is float:
         return _number_text(value, field)
     return value.isoformat() if isinstance(value, date) else None
-
-
-def id_text(value: Any, field: str) -> str:
-    """
-    Return *value* as the text of a distinct_id; numbers are texts to Mixpanel.
-
-    The empty text is an id, too: that of events without a user.
-    """
-    if type(value) is str:
-        text = value
-    elif type(value) is int:
-        text = str(value)
-    elif type(value) is Decimal or type(value) is float:
-        text = _number_text(value, field)
-        if "E" in text:
-            refuse("invalid_distinct_id", field, _TOO_LONG, stage="limit")
-    elif value is None:
-        refuse("missing_distinct_id", field, "is null or missing, and the mapping has no default")
-    else:
-        refuse("invalid_distinct_id", field, "is neither a text nor a number")
-    if text.lower() in RESERVED_IDS:
-        refuse("invalid_distinct_id", field, "is an id that Mixpanel refuses", stage="limit")
-    if len(text) > DISTINCT_ID_MAX_CHARS:
-        refuse("invalid_distinct_id", field, _TOO_LONG, stage="limit")
-    return text
 
 
 def _number_text(value: Decimal | float, field: str) -> str:

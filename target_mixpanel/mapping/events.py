@@ -1,6 +1,7 @@
 """How does a record become an event?"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -13,7 +14,9 @@ from target_mixpanel.limits import (
     MAX_PROPERTIES,
     RESERVED_EVENT_PROPERTIES,
 )
+from target_mixpanel.mapping.canonical import scalar_text
 from target_mixpanel.mapping.conditions import Conditions, compile_conditions
+from target_mixpanel.mapping.group_ids import group_converter
 from target_mixpanel.mapping.identity import NO_LOCATION, Identify, identifier, ip_reader
 from target_mixpanel.mapping.identity_events import (
     event_field,
@@ -114,7 +117,7 @@ class EventPlan(msgspec.Struct, frozen=True):
     event_name: str | None
     """None: `name_event` finds it in the record."""
     event_field: str
-    """What a refusal calls where the name comes from."""
+    """What a refusal calls where the name stands."""
     name_event: Fetch
     fetch_time: Fetch
     time_name: str
@@ -177,7 +180,7 @@ class EventPlan(msgspec.Struct, frozen=True):
         """
         name = self.event_name or self.name_event(values)
         if type(name) is not str or not name or name.isspace():
-            refuse("missing_event", self.event_field, "is null, blank or no text")
+            name = event_text(name, self.event_field)
         value = self.fetch_time(values)
         if value is None:
             refuse("missing_time", self.time_name, "is null or missing")
@@ -206,6 +209,21 @@ class EventPlan(msgspec.Struct, frozen=True):
         if self.ignore_slot is not None and values[self.ignore_slot]:
             return None
         return Event(name, time_ms, insert_id, self.assembler.event(name, properties))
+
+
+def event_text(name: Any, field: str) -> str:
+    """
+    Return the event's name that a number stands for.
+
+    Raises:
+        UnmappableError: *name* is none.
+    """
+    if name is None or type(name) is str:
+        refuse("missing_event", field, "is null or blank, and names the event")
+    text = None if isinstance(name, (bool, date)) else scalar_text(name, field)
+    if text is None:
+        refuse("missing_event", field, "is neither a text nor a number, and names the event")
+    return text
 
 
 def compile_events(spec: EventSpec, stream_schema: StreamSchema) -> EventPlan:
@@ -366,7 +384,9 @@ def _constants(
     for name, source in sources:
         if isinstance(source, Constant) and source.value is not None:
             place = f'{spec.place}.properties: "{printable(name)}"'
-            convert = identity_converter(spec, stream_schema, name, source)
+            convert = identity_converter(spec, stream_schema, name, source) or group_converter(
+                name, "value", stream_schema
+            )
             constants[name] = constant_value(source.value, place, convert)
     return constants
 
@@ -399,9 +419,17 @@ def _conversion(
     # An identity event's ids are ids, whatever their columns hold.
     convert_id = identity_converter(spec, stream_schema, name, column)
 
-    def converter_of(found: ResolvedColumn) -> Converter | None:
-        if column.is_hashed:
-            return column_hasher(column, stream_schema, place, found.name)
-        return convert_id or column_converter(found, stream_schema, times_of(spec))
+    convert_group = group_converter(name, "value", stream_schema)
 
-    return ColumnConversion(converter_of, convert_id)
+    def converter_of(found: ResolvedColumn) -> Converter | None:
+        hashed = None
+        if column.is_hashed:
+            hashed = column_hasher(column, stream_schema, place, found.name)
+        return (
+            group_converter(name, found.name, stream_schema, hashed)
+            or hashed
+            or convert_id
+            or column_converter(found, stream_schema, times_of(spec))
+        )
+
+    return ColumnConversion(converter_of, convert_id or convert_group)

@@ -1,10 +1,12 @@
 """What must hold of an event that changes who is who: $identify, $create_alias, $merge?"""
 
-from typing import Any, Final
+import re
+from collections.abc import Sequence
+from typing import Any, Final, TypeAlias
 
 from target_mixpanel.errors import StreamSchemaError
 from target_mixpanel.limits import IDENTITY_EVENTS
-from target_mixpanel.mapping.canonical import id_text
+from target_mixpanel.mapping.ids import IdKind, id_text
 from target_mixpanel.mapping.paths import Slots, Values
 from target_mixpanel.mapping.refusal import refuse
 from target_mixpanel.mapping.sources import Fetch, fetch, source_name
@@ -19,7 +21,26 @@ from target_mixpanel.specs.spec import (
     StreamName,
 )
 
+_Needed: TypeAlias = tuple[str, str, Fetch]
+"""A property that an identity event needs, what a refusal calls it, and what finds its value."""
+
+_IDENTITY_ID: Final = IdKind("distinct_id")
+
+_IDENTIFY: Final = "$identify"
 _MERGED: Final = "$distinct_ids"
+
+_IDENTIFIED: Final = "$identified_id"
+_ANONYMOUS: Final = "$anon_id"
+
+_UNHASHABLE: Final = {
+    _MERGED: "is a list of two ids, and would be hashed as one text; hash them before",
+    _ANONYMOUS: "must be a UUID v4, and a hash is none; leave hash out",
+}
+
+_UUID_4: Final = re.compile(
+    r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.IGNORECASE
+)
+"""Of random bits; https://developer.mixpanel.com/reference/create-identity takes no other."""
 
 _IDS_OF_A_MERGE: Final = 2
 """https://developer.mixpanel.com/reference/identity-merge"""
@@ -58,20 +79,18 @@ def identity_converter(
     Return how the ids of identity events are read, None for other properties.
 
     Raises:
-        StreamSchemaError: The property is a list of ids, and hashed.
+        StreamSchemaError: The property is hashed, and its hash is no such id.
     """
     possible = possible_events(spec, stream_schema) if spec.is_original_identity else {}
     if not any(name in needed for needed in possible.values()):
         return None
     field = source_name(source, name)
-    if name != _MERGED:
-        return lambda value: _one_id(value, field)
-    if isinstance(source, Column) and source.is_hashed:
-        raise StreamSchemaError(
-            f'{spec.place}.properties: "{_MERGED}" is a list of two ids, and would be hashed as '
-            "one text; hash them before",
-        )
-    return lambda value: _two_ids(value, field)
+    flaw = _UNHASHABLE.get(name)
+    if isinstance(source, Column) and source.is_hashed and flaw is not None:
+        raise StreamSchemaError(f'{spec.place}.properties: "{name}" {flaw}')
+    if name == _MERGED:
+        return lambda value: _two_ids(value, field)
+    return lambda value: _one_id(value, field)
 
 
 def possible_events(spec: EventSpec, stream_schema: StreamSchema) -> dict[str, tuple[str, ...]]:
@@ -104,7 +123,7 @@ def _complete(
 ) -> Fetch:
     sources: dict[str, Source] = dict(spec.properties.sources)
     place = f"{spec.place}.properties"
-    needed = {
+    needed: dict[str, list[_Needed]] = {
         event: [
             (
                 name,
@@ -121,19 +140,34 @@ def _complete(
         for name, field, read in needed.get(event, ()) if type(event) is str else ():
             if read(values) is None:
                 refuse("missing_identity_id", field, f"is nowhere, and {event} needs {name}")
+        if event == _IDENTIFY:
+            _check_anonymous(needed[_IDENTIFY], values)
         return event
 
     return name_checked
 
 
+def _check_anonymous(needed: Sequence[_Needed], values: Values) -> None:
+    """Refuse what Mixpanel would ignore without a word: an $anon_id that no SDK makes."""
+    ids = {name: id_text(read(values), field, _IDENTITY_ID) for name, field, read in needed}
+    field = next(field for name, field, _ in needed if name == _ANONYMOUS)
+    anonymous, identified = ids[_ANONYMOUS], ids[_IDENTIFIED]
+    if anonymous is None or identified is None:
+        return  # a blank one is refused where it is read
+    if anonymous.lower() == identified.lower():
+        refuse("invalid_anon_id", field, f"is the same as {_IDENTIFIED}, and links nobody")
+    if not _UUID_4.fullmatch(anonymous):
+        refuse("invalid_anon_id", field, f"is no UUID v4, and {_IDENTIFY} takes no other $anon_id")
+
+
 def event_field(spec: EventSpec) -> str:
-    """Return what a refusal calls where an event's name comes from."""
+    """Return what a refusal calls where the event's name stands."""
     return "event" if isinstance(spec.event, StreamName) else source_name(spec.event, "event")
 
 
 def _one_id(value: Any, field: str) -> str:
-    text = id_text(value, field)
-    if not text or text.isspace():
+    text = id_text(value, field, _IDENTITY_ID)
+    if text is None:
         refuse("invalid_identity_id", field, "is blank, and must be an id")
     return text
 

@@ -49,4 +49,6 @@ def is_told_by_key(spec: StreamSpec) -> bool:
 
 
 def _has_default(source: object) -> bool:
-    return isinstance(source, Column) and source.default is not msgspec.UNSET
+    if not isinstance(source, Column):
+        return False
+    return source.default is not msgspec.UNSET or bool(source.nobody)

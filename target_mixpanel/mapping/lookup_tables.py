@@ -12,6 +12,8 @@ from target_mixpanel.errors import StreamSchemaError, listed, printable
 from target_mixpanel.mapping.canonical import scalar_text
 from target_mixpanel.mapping.conditions import Conditions, compile_conditions
 from target_mixpanel.mapping.formats import Formats, formats_of
+from target_mixpanel.mapping.ids import trimmed
+from target_mixpanel.mapping.lookup_keys import typed_key
 from target_mixpanel.mapping.new_columns import NewColumnReader
 from target_mixpanel.mapping.paths import ResolvedColumn, Slot, Slots, Values, resolve
 from target_mixpanel.mapping.patterns import PropertyRules
@@ -44,6 +46,7 @@ class TableRow(msgspec.Struct, frozen=True):
     """One line of a lookup table."""
 
     key: str
+    """In the one spelling of all that are the same to Mixpanel."""
     line: bytes
     """CSV by RFC 4180, UTF-8, with its line end; the key stands first."""
 
@@ -88,7 +91,7 @@ class LookupTablePlan(msgspec.Struct, frozen=True):
             value = None if slot is None else values[slot]
             text = None if value is None else cell(value)
             cells.append(empty if text is None else text)
-        return TableRow(key, _line(cells))
+        return TableRow(typed_key(key), _line(cells))
 
     def _key(self, value: Any) -> str:
         if value is None:
@@ -96,7 +99,7 @@ class LookupTablePlan(msgspec.Struct, frozen=True):
         text = scalar_text(value, self.key_name)
         if text is None:
             refuse("invalid_key", self.key_name, "is a list or an object, and is the table's key")
-        if not text or text.isspace():
+        if not trimmed(text):
             refuse("missing_key", self.key_name, "is blank, and is the table's key")
         return text
 

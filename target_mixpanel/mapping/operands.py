@@ -10,6 +10,7 @@ import msgspec
 from target_mixpanel.errors import StreamSchemaError, listed, printable
 from target_mixpanel.limits import PROFILE_VALUE_MAX_BYTES
 from target_mixpanel.mapping.formats import DECIMAL_FORMATS
+from target_mixpanel.mapping.group_ids import group_converter
 from target_mixpanel.mapping.json_schema import certain_types, string_format
 from target_mixpanel.mapping.paths import ResolvedColumn
 from target_mixpanel.mapping.properties import CONTAINERS, column_converter
@@ -42,40 +43,49 @@ _NUMBERS: Final = (int, float, Decimal)
 
 def operand_converter(
     spec: UserSpec | GroupSpec,
+    name: str,
     column: Column,
     found: ResolvedColumn,
     stream_schema: StreamSchema,
-    place: str,
 ) -> Converter | None:
     """
-    Return how a column's values become what the mapping's operation takes.
+    Return how a column's values become what the mapping's operation takes of the property *name*.
 
     A value that converts to None says nothing.
 
     Raises:
         StreamSchemaError: By the schema the column never holds such a value.
     """
-    if column.is_hashed:
-        convert: Converter | None = column_hasher(column, stream_schema, place, found.name)
+    place = f"{spec.place}.properties"
+    hashed = column_hasher(column, stream_schema, place, found.name) if column.is_hashed else None
+    convert = group_converter(name, found.name, stream_schema, hashed, _ANY_NUMBER_OF_ITEMS)
+    is_group = convert is not None
+    if is_group:
+        kinds = frozenset({"array", "string"})
+    elif hashed is not None:
+        convert = hashed
         kinds = frozenset({"string"})
     else:
         convert = column_converter(found, stream_schema, times_of(spec), _ANY_NUMBER_OF_ITEMS)
         kinds = _certain_types(found, stream_schema)
     takes = _takes(spec.operation)
     if kinds and takes.types is not None and not kinds & takes.types:
+        holds = f"holds {listed(sorted(kinds))} by the stream's schema"
+        what = "names a group, whose ids are texts" if is_group else holds
         remedy = "exclude it" if isinstance(spec.properties, MatchedColumns) else "leave it out"
         raise StreamSchemaError(
-            f'{place}: "{printable(found.name)}" holds {listed(sorted(kinds))} by the stream\'s '
-            f"schema, and operation {spec.operation.name} takes {takes.in_words}; {remedy}",
+            f'{place}: "{printable(found.name)}" {what}, and operation {spec.operation.name} takes '
+            f"{takes.in_words}; {remedy}",
         )
     if takes.types is None and kinds and not kinds & CONTAINERS:
         return convert
     return _with_rule(takes.rule, convert, found.name)
 
 
-def constant_converter(operation: Operation) -> Converter:
-    """Return how values of the configuration become what *operation* takes."""
-    return _with_rule(_takes(operation).rule, _ANY_VALUE, "value")
+def constant_converter(operation: Operation, name: str, stream_schema: StreamSchema) -> Converter:
+    """Return how the configuration's values of the property *name* become *operation*'s."""
+    convert = group_converter(name, "value", stream_schema, max_items=_ANY_NUMBER_OF_ITEMS)
+    return _with_rule(_takes(operation).rule, convert or _ANY_VALUE, "value")
 
 
 def _certain_types(found: ResolvedColumn, stream_schema: StreamSchema) -> frozenset[str]:

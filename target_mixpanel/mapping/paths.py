@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from target_mixpanel.errors import StreamSchemaError, listed, printable
 from target_mixpanel.mapping.json_schema import (
@@ -21,7 +22,7 @@ Getter: TypeAlias = Callable[[JsonObject], Any]
 """Record → the column's value, None where there is none."""
 
 Values: TypeAlias = list[Any]
-"""A record taken apart: one value for each slot, None where there is none."""
+"""A record taken apart: one value for each slot, None where there is none; see `Slot`."""
 
 
 class ResolvedColumn(msgspec.Struct, frozen=True):
@@ -42,6 +43,9 @@ class Slot(msgspec.Struct):
     column: ResolvedColumn
     is_rare: bool = False
     """Whether few records need it, if any: the fast way goes without."""
+    tells_absence: bool = False
+    """Whether a record without the column is another than one where it is null: then the value is
+    UNSET."""
     beyond: frozenset[str] | None = None
     """Given: not the column itself, an object, but those of its columns that are not these."""
 
@@ -52,9 +56,11 @@ class Slots:
     def __init__(self) -> None:
         self.all: list[Slot] = []
 
-    def add(self, column: ResolvedColumn, *, is_rare: bool = False) -> int:
+    def add(
+        self, column: ResolvedColumn, *, is_rare: bool = False, tells_absence: bool = False
+    ) -> int:
         """Return the index that *column*'s value will have for this use."""
-        self.all.append(Slot(column, is_rare))
+        self.all.append(Slot(column, is_rare, tells_absence))
         return len(self.all) - 1
 
     def add_beyond(self, names: frozenset[str], parent: tuple[str, ...]) -> int:
@@ -69,9 +75,12 @@ WHOLE_RECORD: Final = ResolvedColumn((), {})
 
 def record_splitter(slots: Sequence[Slot]) -> Callable[[JsonObject], Values]:
     """Return the function that takes a record apart."""
-    take = _columns_taker([slot.column.path for slot in slots if slot.beyond is None])
+    own = [slot for slot in slots if slot.beyond is None]
+    take = _columns_taker(
+        [(slot.column.path, UNSET if slot.tells_absence else None) for slot in own]
+    )
     found = [
-        (index, _getter(slot.column.path), slot.beyond)
+        (index, _getter(slot.column.path, None), slot.beyond)
         for index, slot in enumerate(slots)
         if slot.beyond is not None
     ]
@@ -94,16 +103,18 @@ def beyond(value: Any, names: frozenset[str]) -> JsonObject | None:
     return {name: column for name, column in value.items() if name not in names}
 
 
-def _columns_taker(paths: Sequence[tuple[str, ...]]) -> Callable[[JsonObject], Values]:
-    if all(len(path) == 1 for path in paths):
-        names = [name for (name,) in paths]
+def _columns_taker(
+    paths: Sequence[tuple[tuple[str, ...], UnsetType | None]],
+) -> Callable[[JsonObject], Values]:
+    if all(len(path) == 1 for path, _ in paths):
+        names = [(name, absent) for (name,), absent in paths]
 
         def take_columns(record: JsonObject) -> Values:
             get = record.get
-            return [get(name) for name in names]
+            return [get(name, absent) for name, absent in names]
 
         return take_columns
-    getters = [_getter(path) for path in paths]
+    getters = [_getter(path, absent) for path, absent in paths]
     return lambda record: [get(record) for get in getters]
 
 
@@ -190,20 +201,20 @@ def _find(segments: tuple[str, ...], schema: JsonObject, place: str) -> Resolved
     return ResolvedColumn(segments, here)
 
 
-def _getter(path: tuple[str, ...]) -> Getter:
-    """Return the function that fetches *path* from a record, None where a step is missing."""
+def _getter(path: tuple[str, ...], absent: UnsetType | None) -> Getter:
+    """Return the function that fetches *path* from a record, *absent* where a step is missing."""
     if not path:
         return lambda record: record
     if len(path) == 1:
-        return operator.methodcaller("get", path[0])
+        return operator.methodcaller("get", path[0], absent)
     *parents, last = path
 
     def nested(record: JsonObject) -> Any:
         here: Any = record
         for name in parents:
-            here = here.get(name)
+            here = here.get(name, absent)
             if type(here) is not dict:
-                return None
-        return here.get(last)
+                return None if here is None else absent
+        return here.get(last, absent)
 
     return nested

@@ -21,6 +21,7 @@ from target_mixpanel.mapping.operands import constant_converter, operand_convert
 from target_mixpanel.mapping.pairs import Spread, spread
 from target_mixpanel.mapping.paths import ResolvedColumn, Slot, Slots, Values
 from target_mixpanel.mapping.patterns import PropertyRules
+from target_mixpanel.mapping.places import PlaceReader, place_reader
 from target_mixpanel.mapping.profile_ids import Identifier, profile_identifier
 from target_mixpanel.mapping.properties import (
     ColumnConversion,
@@ -34,7 +35,7 @@ from target_mixpanel.mapping.sources import Fetch
 from target_mixpanel.mapping.stream_schema import StreamSchema
 from target_mixpanel.mapping.values import Converter
 from target_mixpanel.model import JsonObject
-from target_mixpanel.specs.operations import DELETE, OPERATIONS, Operation
+from target_mixpanel.specs.operations import DELETE, OPERATIONS, SET, UNSET, Operation
 from target_mixpanel.specs.spec import (
     Column,
     Constant,
@@ -70,6 +71,8 @@ class ProfileUpdate(msgspec.Struct, frozen=True):
     update: JsonObject
     """`{"$distinct_id": …, "$set": {…}}` or `{"$group_key": …, "$group_id": …, "$set": {…}}`;
     without the project's token, which is put in when a request is packed."""
+    then: "ProfileUpdate | None" = None
+    """What it does to the profile after that."""
 
 
 class ProfilePlan(msgspec.Struct, frozen=True):
@@ -81,7 +84,12 @@ class ProfilePlan(msgspec.Struct, frozen=True):
     operation_key: str
     """What the operation is called in an update."""
     identify: Identifier
+    is_silent: bool
+    """Whether updates are no sign of life of a user."""
     read_ip: Fetch | None
+    read_place: PlaceReader | None
+    unsets_nulls: bool
+    """Whether what is null in an operand is unset instead."""
     read_operand: OperandReader
     left_out: Mapping[str, str]
     """Columns that no pattern takes though nobody said so, each with the reason."""
@@ -116,12 +124,33 @@ class ProfilePlan(msgspec.Struct, frozen=True):
             return None
         if self.operation is DELETE:
             return self._deletion(profile_id, update)
+        if self.is_silent:
+            update["$ignore_time"] = True
+        if self.unsets_nulls and isinstance(operand, dict) and None in operand.values():
+            return self._set_and_unset(profile_id, update, operand, values)
+        self._locate(update, values)
+        update[self.operation_key] = operand
+        return ProfileUpdate(profile_id, self.operation, update)
+
+    def _locate(self, update: JsonObject, values: Values) -> None:
+        if self.read_place is not None:
+            update.update(self.read_place(values))
         if self.read_ip is not None:
             ip = self.read_ip(values)
             if ip != NO_LOCATION:  # else the request says so for all its updates
                 update["$ip"] = ip
-        update[self.operation_key] = operand
-        return ProfileUpdate(profile_id, self.operation, update)
+
+    def _set_and_unset(
+        self, profile_id: str, update: JsonObject, operand: JsonObject, values: Values
+    ) -> ProfileUpdate:
+        names = [name for name, value in operand.items() if value is None]
+        unset = ProfileUpdate(profile_id, UNSET, {**update, UNSET.key: names})
+        kept = {name: value for name, value in operand.items() if value is not None}
+        if not kept:
+            return unset
+        self._locate(update, values)
+        update[self.operation_key] = kept
+        return ProfileUpdate(profile_id, self.operation, update, unset)
 
     def _deletion(self, profile_id: str, update: JsonObject) -> ProfileUpdate:
         if self.ignores_alias:  # else the profile goes that the id is an alias of
@@ -141,19 +170,24 @@ def compile_profiles(spec: UserSpec | GroupSpec, stream_schema: StreamSchema) ->
     found = _property_sources(spec, stream_schema)
     new_columns = _new_columns(found, spec, stream_schema, slots)
     read_operand = _operand_reader(spec, found, new_columns, stream_schema, slots)
-    ip = spec.ip if isinstance(spec, UserSpec) else None
+    user = spec if isinstance(spec, UserSpec) else None
+    ip, place = (None, None) if user is None else (user.ip, user.located_at)
     return ProfilePlan(
         slots=slots.all,
         operation=spec.operation,
         operation_key=spec.operation.key,
         identify=profile_identifier(spec, stream_schema, slots),
+        # Only of users Mixpanel says that it has the time at which they were seen last.
+        is_silent=user is not None and not user.updates_last_seen,
+        read_place=None if place is None else place_reader(place, stream_schema, spec.place, slots),
+        unsets_nulls=_says_null(spec) and spec.nulls == "unset",
         read_ip=None if ip is None else ip_reader(ip, stream_schema, f"{spec.place}.ip", slots),
         read_operand=read_operand,
         left_out=found.left_out,
         new_columns=new_columns,
         conditions=compile_conditions(spec, stream_schema, slots, spec.delete_when),
         # Groups have no aliases.
-        ignores_alias=isinstance(spec, UserSpec) and spec.ignores_alias,
+        ignores_alias=user is not None and user.ignores_alias,
     )
 
 
@@ -184,14 +218,8 @@ def _new_columns(
     if found.new_columns is None:
         return None
 
-    def converter_of(_: str, column: Column, resolved: ResolvedColumn) -> Converter | None:
-        convert = partial(
-            operand_converter,
-            spec,
-            column,
-            stream_schema=stream_schema,
-            place=f"{spec.place}.properties",
-        )
+    def converter_of(name: str, column: Column, resolved: ResolvedColumn) -> Converter | None:
+        convert = partial(operand_converter, spec, name, column, stream_schema=stream_schema)
         conversion = ColumnConversion(convert)
         return found_converter(column, resolved, conversion, stream_schema, times_of(spec))
 
@@ -225,11 +253,11 @@ def _properties_reader(
     slots: Slots,
 ) -> OperandReader:
     place = f"{spec.place}.properties"
-    convert_constant = constant_converter(spec.operation)
     constants: JsonObject = {}
     columns = []
     spreads: dict[str, Spread] = {}
     for name, source in sources:
+        convert_constant = constant_converter(spec.operation, name, stream_schema)
         match source:
             case Constant(value=None):
                 pass
@@ -238,7 +266,7 @@ def _properties_reader(
                 constants[name] = constant_value(value, where, convert_constant)
             case Column() as column:
                 convert = partial(
-                    operand_converter, spec, column, stream_schema=stream_schema, place=place
+                    operand_converter, spec, name, column, stream_schema=stream_schema
                 )
                 conversion = ColumnConversion(convert, convert_constant)
                 made = compile_property(
@@ -248,10 +276,17 @@ def _properties_reader(
                     spreads[name] = spread(
                         made.column.name, RESERVED_PROFILE_PROPERTIES | _NEVER, stream_schema
                     )
-                columns.append((name, slots.add(made.column), made.default, made.convert))
+                slot = slots.add(made.column, tells_absence=_says_null(spec))
+                columns.append((name, slot, made.default, made.convert))
     given = {name: value for name, value in constants.items() if value is not None}
-    read = _reader(given, columns, new_columns)
+    make_reader = _null_reader if _says_null(spec) else _reader
+    read = make_reader(given, columns, new_columns)
     return _spreading_reader(read, spreads) if spreads else read
+
+
+def _says_null(spec: UserSpec | GroupSpec) -> bool:
+    """Say whether a column that is null says something, and one that is not there does not."""
+    return spec.operation is SET and spec.nulls != "keep"
 
 
 def _reader(
@@ -271,6 +306,31 @@ def _reader(
                 operand[name] = value
         if new_columns is not None:
             operand |= new_columns.converted(values)
+        return operand or msgspec.UNSET
+
+    return read
+
+
+def _null_reader(
+    constants: JsonObject,
+    columns: Sequence[tuple[str, int, Any, Converter | None]],
+    new_columns: NewColumnReader | None,
+) -> OperandReader:
+    """Return what reads nulls as well, but for those of columns that the record does not have."""
+
+    def read(values: Values) -> JsonObject | msgspec.UnsetType:
+        operand = dict(constants)
+        for name, slot, default, convert in columns:
+            value = values[slot]
+            if value is msgspec.UNSET:
+                if default is not None:
+                    operand[name] = default
+                continue
+            if value is not None and convert is not None:
+                value = convert(value)
+            operand[name] = default if value is None else value
+        for name, value, convert in () if new_columns is None else new_columns.columns(values):
+            operand[name] = value if value is None or convert is None else convert(value)
         return operand or msgspec.UNSET
 
     return read

@@ -9,7 +9,6 @@ import msgspec
 
 from target_mixpanel.errors import SettingsError, StreamSchemaError
 from target_mixpanel.mapping.blanks import null_if_blank
-from target_mixpanel.mapping.canonical import id_text
 from target_mixpanel.mapping.casts import from_json, reader, schema_of, within_json
 from target_mixpanel.mapping.json_schema import types
 from target_mixpanel.mapping.pairs import each_value, pairs_reader
@@ -49,34 +48,6 @@ def fetch(source: Source, stream_schema: StreamSchema, place: str, slots: Slots)
             if hashed is None and column.default is msgspec.UNSET:
                 return get
             return _with_default(get, column, hashed)
-
-
-def fetch_id(
-    source: Source,
-    stream_schema: StreamSchema,
-    place: str,
-    slots: Slots,
-    as_text: Callable[[Any, str], str] = id_text,
-) -> Fetch:
-    """
-    Compile *source*, an id; a hashed one is refused, or stays empty, as it would be unhashed.
-
-    Else the hash of "anonymous" would be one user with everybody's events. *as_text* takes an id
-    and what a refusal calls it.
-
-    Raises:
-        StreamSchemaError: The schema has no such column.
-    """
-    if not isinstance(source, Column) or not source.is_hashed:
-        return fetch(source, stream_schema, place, slots)
-    field = source_name(source, place)
-    hashed = column_hasher(source, stream_schema, place, field)
-
-    def hash_id(value: Any) -> Any:
-        text = as_text(value, field)
-        return hashed(text) if text else text
-
-    return _with_default(column_getter(source, stream_schema, place, slots), source, hash_id)
 
 
 def find(

@@ -1,6 +1,6 @@
 """What is known of a stream before its first record?"""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -55,6 +55,9 @@ class StreamSchema(msgspec.Struct, frozen=True):
     hash_key: bytes | None = None
     insert_id_salt: str | None = None
     """Part of every hashed $insert_id, if there is one."""
+    group_keys: Mapping[str, tuple[str | int | float, ...]] = {}
+    """Each property by which the settings, of whatever stream, join a group's rows to its profile;
+    with the values that mean no group there."""
     bookmark_properties: tuple[str, ...] = ()
     """By which columns the tap knows what to read again; none where it does not say."""
     is_blank_null: bool = False
@@ -67,3 +70,6 @@ class StreamSchema(msgspec.Struct, frozen=True):
     """Columns of any type that records have had though the schema does not name them."""
     on_new_column: Callable[[NewColumn], None] = _ignore
     """Told of a column that only a record has, once at least."""
+    on_dropped_id: Callable[[str], None] = _ignore
+    """Told of a column each time an id of it means nobody, or is bad and goes without: the row has
+    another one that is good."""

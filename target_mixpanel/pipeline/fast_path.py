@@ -18,7 +18,7 @@ import msgspec
 from target_mixpanel.limits import EARLIEST_TIME_MS, FUTURE_TOLERANCE_MS
 from target_mixpanel.mapping.blanks import null_if_blank
 from target_mixpanel.mapping.conditions import Conditions
-from target_mixpanel.mapping.events import Event, EventPlan
+from target_mixpanel.mapping.events import Event, EventPlan, event_text
 from target_mixpanel.mapping.paths import Slot, beyond
 from target_mixpanel.mapping.plans import MappedRecord, Plan
 from target_mixpanel.mapping.refusal import UnmappableError
@@ -64,11 +64,9 @@ class FastPath:
             UntypeableSchemaError: There is no fast way.
         """
         slots = [slot for plan in plans for slot in plan.slots if not slot.is_rare]
-        paths = [slot.column.path for slot in slots if slot.beyond is None]
-        if not all(paths):
+        if not all(slot.column.path or slot.beyond is not None for slot in slots):
             raise UntypeableSchemaError  # of a record that is taken whole nothing may be skipped
-        searched = [slot.column.path for slot in slots if slot.beyond is not None]
-        records = TypedRecords(stream_schema, paths, needed_keys, searched)
+        records = TypedRecords(stream_schema, slots, needed_keys)
         self.decode: Final = records.decode
         self.decode_bare: Final = records.decode_bare
         """Line → record; or raises one of `FALL_BACK`."""
@@ -171,9 +169,12 @@ def _add_name(function: _Function, plan: EventPlan) -> None:
     function.bind("name", plan.event_name)
     if plan.event_name is None:
         function.bind("name_event", plan.name_event)
+        function.bind("event_text", event_text)
+        function.bind("event_field", plan.event_field)
         function.add(
             "name = name_event(values)",
-            "if type(name) is not str or not name or name.isspace(): raise CloserLookError",
+            "if type(name) is not str or not name or name.isspace():"
+            " name = event_text(name, event_field)",
         )
 
 
@@ -211,36 +212,47 @@ def _add_slot(function: _Function, number: int, slot: Slot, access: ValueAccess)
     """Write what gets a slot's value, None where only the careful way has one; return its name."""
     if slot.is_rare or (slot.beyond is not None and access.is_typed_object):
         return "None"
-    name = _add_value(function, number, access)
+    name = _add_value(function, number, access, tells_absence=slot.tells_absence)
     if slot.beyond is not None:
         known = function.bind(f"known{number}", slot.beyond)
         function.add(f"{name} = {function.bind('beyond', beyond)}({name}, {known})")
     return name
 
 
-def _add_value(function: _Function, slot: int, access: ValueAccess) -> str:
+def _add_value(
+    function: _Function, slot: int, access: ValueAccess, *, tells_absence: bool = False
+) -> str:
     """Write what gets a slot's value from `record`; return the name it has then."""
     name = f"column{slot}"
-    _add_access(function, slot, access, name)
-    if function.is_blank_null and not access.is_number:
+    _add_access(function, slot, access, name, tells_absence=tells_absence)
+    if access.is_number:
+        is_nullable = access.is_nullable
+        read = function.bind(f"read{slot}", lambda json: read_number(json, is_nullable=is_nullable))
+        function.bind("UNSET", msgspec.UNSET)
+        is_there = f"if {name} is not UNSET: " if tells_absence else ""
+        function.add(f"{is_there}{name} = {read}({name})")
+    elif function.is_blank_null:
         function.bind("null_if_blank", null_if_blank)
         function.add(f"{name} = null_if_blank({name})")
     return name
 
 
-def _add_access(function: _Function, slot: int, access: ValueAccess, name: str) -> None:
-    if access.keys:
-        function.add(f"{name} = {function.bind(f'get{slot}', access.get)}(record)")
+def _add_access(
+    function: _Function, slot: int, access: ValueAccess, name: str, *, tells_absence: bool
+) -> None:
+    """Write what gets a value as it was decoded."""
+    if access.keys or (access.may_be_unset and len(access.attributes) > 1):
+        get = access.get_telling if tells_absence else access.get
+        function.add(f"{name} = {function.bind(f'get{slot}', get)}(record)")
         return
     here = "record"
     for attribute in access.attributes:
         is_sure = "" if here == "record" else f" if {here} is not None else None"
         function.add(f"{name} = {here}.{attribute}{is_sure}")
         here = name
-    if access.is_number:
-        is_nullable = access.is_nullable
-        read = function.bind(f"read{slot}", lambda json: read_number(json, is_nullable=is_nullable))
-        function.add(f"{name} = {read}({name})")
+    if access.may_be_unset and not tells_absence:
+        function.bind("UNSET", msgspec.UNSET)
+        function.add(f"if {name} is UNSET: {name} = None")
 
 
 def _add_column(
@@ -252,9 +264,7 @@ def _add_column(
 ) -> str:
     """Write what gets a property's value from `record`; return the name it has then."""
     if access.is_number and convert is not None and takes_any_number(convert):
-        name = _add_value(
-            function, slot, ValueAccess(access.attributes, access.keys, is_number=False)
-        )
+        name = _add_value(function, slot, msgspec.structs.replace(access, is_number=False))
         function.bind("is_plain_number", is_plain_number)
         read = function.bind(f"read{slot}", _number_reader(convert, is_nullable=access.is_nullable))
         function.add(f"if {name} is None or not is_plain_number({name}): {name} = {read}({name})")

@@ -140,8 +140,13 @@ class StreamPipeline:
         reading = read_schema(stream_schema.schema, stream)
         self._left_out: list[tuple[str, str]] = []
         self._on_left_out = on_left_out
+        self._dropped_ids: list[str] = []
+        self._on_dropped_id = stream_schema.on_dropped_id
         stream_schema = msgspec.structs.replace(
-            stream_schema, schema=reading.schema, on_left_out=self._note_left_out
+            stream_schema,
+            schema=reading.schema,
+            on_left_out=self._note_left_out,
+            on_dropped_id=self._dropped_ids.append,
         )
         stream_schema = with_metadata_columns(stream_schema, specs)
         stream_schema = opened(stream_schema, specs)
@@ -223,14 +228,12 @@ class StreamPipeline:
         try:
             record = fast_path.decode_bare(line) if is_bare else fast_path.decode(line)
             for destination, map_record in fast_path.maps:
-                row = self._row(destination, map_record(record, now_ms), now_ms)
-                if row is not None:
-                    rows.append(row)
+                self._add(rows, destination, map_record(record, now_ms), now_ms)
         except FALL_BACK:
-            self._left_out.clear()
+            self._forget()
             return None
-        if self._left_out:
-            self._tell_left_out()
+        if self._left_out or self._dropped_ids:
+            self._tell()
         return rows
 
     def run(self, record: JsonObject) -> Outcome:
@@ -251,21 +254,33 @@ class StreamPipeline:
                 mappings = [each for each in mappings if each.is_for(record, now_ms)]
             except UnmappableError as error:
                 return Unloadable(error.flaw)
-        outcome: Outcome = self._rows(record, mappings, now_ms) if mappings else []
-        if self._left_out:
-            if isinstance(outcome, Unloadable):
-                self._left_out.clear()
-            self._tell_left_out()
+        if not mappings:
+            return []
+        outcome = self._rows(record, mappings, now_ms)
+        if isinstance(outcome, Unloadable):
+            self._forget()
+        else:
+            self._tell()
         return outcome
 
     def _note_left_out(self, column: str, what: str) -> None:
         self._left_out.append((column, what))
 
-    def _tell_left_out(self) -> None:
-        """Tell of what the record that just loaded lacks, once of each column."""
-        for column, what in dict(self._left_out).items():
-            self._on_left_out(column, what)
+    def _forget(self) -> None:
+        """Tell nothing of a record that does not load, or not yet."""
         self._left_out.clear()
+        self._dropped_ids.clear()
+
+    def _tell(self) -> None:
+        """Tell of what the record that just loaded lacks: values once of each column, and ids."""
+        if self._left_out:
+            for column, what in dict(self._left_out).items():
+                self._on_left_out(column, what)
+            self._left_out.clear()
+        if self._dropped_ids:
+            for column in self._dropped_ids:
+                self._on_dropped_id(column)
+            self._dropped_ids.clear()
 
     def _note_new_column(self, column: NewColumn) -> None:
         self._new_columns[column] = None
@@ -294,7 +309,7 @@ class StreamPipeline:
             mapped: MappedRecord = None
             try:
                 mapped = mapping.plan.map(mapping.split(record), now_ms)
-                row = self._row(mapping.destination, mapped, now_ms)
+                self._add(rows, mapping.destination, mapped, now_ms)
             except UnmappableError as error:
                 flaw = error.flaw
                 if flaw.field == NO_SINGLE_COLUMN:
@@ -308,38 +323,31 @@ class StreamPipeline:
                 column = deepest_column(record)
                 flaw = Flaw("limit", "too_deep", column, "nests too deeply")
                 return Unloadable(flaw, _insert_id(mapped))
-            if row is not None:
-                rows.append(row)
         return rows
 
-    def _row(self, destination: int, mapped: MappedRecord, now_ms: int) -> Mapped | None:
+    def _add(self, rows: list[Mapped], destination: int, mapped: MappedRecord, now_ms: int) -> None:
         """
-        Return the row of a mapped record; None if it is filtered.
+        Add the rows of a mapped record to *rows*, none if it is filtered.
 
         Raises:
-            UnmappableError: Mixpanel would refuse it.
-            UnicodeEncodeError: It holds half a character.
-            RecursionError: It nests too deeply.
+            UnmappableError: Mixpanel would refuse one.
+            UnicodeEncodeError: One holds half a character.
+            RecursionError: One nests too deeply.
         """
         if type(mapped) is Event:  # the common one first, and a class pattern costs more
-            return self._event_row(destination, mapped, now_ms)
+            row = self._event_row(destination, mapped, now_ms)
+            if row is not None:
+                rows.append(row)
+            return
         match mapped:
-            case ProfileUpdate(profile_id=profile_id, operation=operation, update=update):
-                body = encode(update)
-                flaw = update_flaw(body)
-                if flaw is not None:
-                    raise UnmappableError(flaw)
-                return Mapped(
-                    destination,
-                    body,
-                    profile_id,
-                    operation.is_repeatable,
-                    is_deletion=operation is DELETE,
-                )
+            case ProfileUpdate(then=then) as update:
+                rows.append(_update_row(destination, update))
+                if then is not None:
+                    rows.append(_update_row(destination, then))
             case TableRow(key=key, line=line):
-                return Mapped(destination, line, key)
+                rows.append(Mapped(destination, line, key))
             case None | Event():
-                return None
+                pass
 
     def _event_row(self, destination: int, event: Event, now_ms: int) -> Mapped | None:
         time_ms = event.time_ms
@@ -371,6 +379,20 @@ class StreamPipeline:
 def _splitter(plan: Plan, stream_schema: StreamSchema) -> Callable[[JsonObject], Values]:
     split = record_splitter(plan.slots)
     return without_blanks(split) if stream_schema.is_blank_null else split
+
+
+def _update_row(destination: int, update: ProfileUpdate) -> Mapped:
+    body = encode(update.update)
+    flaw = update_flaw(body)
+    if flaw is not None:
+        raise UnmappableError(flaw)
+    return Mapped(
+        destination,
+        body,
+        update.profile_id,
+        update.operation.is_repeatable,
+        is_deletion=update.operation is DELETE,
+    )
 
 
 def _filter(plan: Plan, window: TimeWindow | None) -> Meets | None:

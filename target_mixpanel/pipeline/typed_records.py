@@ -12,8 +12,10 @@ from decimal import Decimal
 from typing import Annotated, Any, Final, Literal, Union
 
 import msgspec
+from msgspec import UNSET
 
 from target_mixpanel.limits import MAX_ARRAY_ITEMS, MAX_SAFE_INTEGER
+from target_mixpanel.mapping.paths import Slot
 from target_mixpanel.mapping.stream_schema import StreamSchema
 from target_mixpanel.model import JsonObject
 from target_mixpanel.pipeline.json_numbers import decimal_number, number
@@ -40,15 +42,19 @@ class _Use(msgspec.Struct):
     """What the plans want of a column: itself, what is below it, or nothing."""
 
     is_whole: bool = False
+    tells_absence: bool = False
+    """Whether a record that does not have it is another than one where it is null."""
     below: dict[str, "_Use"] = msgspec.field(default_factory=dict)
     is_searched: bool = False
     """Whether columns of it matter that nothing is known of."""
 
-    def at(self, path: Sequence[str]) -> "_Use":
+    def at(self, path: Sequence[str], *, tells_absence: bool = False) -> "_Use":
         """Return what the plans want of the column at *path* below this one."""
         here = self
+        here.tells_absence |= tells_absence
         for name in path:
             here = here.below.setdefault(name, _Use())
+            here.tells_absence |= tells_absence
         return here
 
     @property
@@ -72,6 +78,8 @@ class _Object(msgspec.Struct):
 
     type: type
     columns: dict[str, tuple[str, _Column]]
+    unset: frozenset[str] = frozenset()
+    """Those whose attribute is UNSET in a record that does not have them."""
 
 
 class ValueAccess(msgspec.Struct):
@@ -85,6 +93,8 @@ class ValueAccess(msgspec.Struct):
     is_nullable: bool = True
     is_typed_object: bool = False
     """It is an object, or null, whose columns are all known."""
+    may_be_unset: bool = False
+    """An attribute may be UNSET."""
 
     def get(self, record: Any) -> Any:
         here = record
@@ -94,6 +104,19 @@ class ValueAccess(msgspec.Struct):
             if type(here) is not dict:
                 return None
             here = here.get(key)
+        return None if here is UNSET else here
+
+    def get_telling(self, record: Any) -> Any:
+        """Return the value, UNSET if the record has none, not even null."""
+        here = record
+        for attribute in self.attributes:
+            if here is None or here is UNSET:
+                return here
+            here = getattr(here, attribute)
+        for key in self.keys:
+            if type(here) is not dict:
+                return None if here is None else UNSET
+            here = here.get(key, UNSET)
         return here
 
 
@@ -103,24 +126,25 @@ class TypedRecords:
     def __init__(
         self,
         stream_schema: StreamSchema,
-        paths: Iterable[tuple[str, ...]],
+        slots: Iterable[Slot],
         needed_keys: frozenset[str],
-        searched: Iterable[tuple[str, ...]] = (),
     ) -> None:
         """
-        Compile the type for records of *stream_schema*, of which the values at *paths* are wanted.
+        Compile the type for records of *stream_schema*, of which the values of *slots* are wanted.
 
         A record that lacks one of *needed_keys* is none of that type; nor is one that has a column
-        of which nothing is known, in the record itself or an object that is *searched* for such.
+        of which nothing is known, in the record itself or an object that a slot searches for such.
 
         Raises:
             UntypeableSchemaError: There is none.
         """
         use = _Use()
-        for path in paths:
-            use.at(path).is_whole = True
-        for path in searched:
-            use.at(path).is_searched = True
+        for slot in slots:
+            here = use.at(slot.column.path, tells_absence=slot.tells_absence)
+            if slot.beyond is None:
+                here.is_whole = True
+            else:
+                here.is_searched = True
         for path in stream_schema.learned:
             use.at(path)
         try:
@@ -170,14 +194,18 @@ class TypedRecords:
         here: _Object | None = self._record
         column = _Column(Any)
         attributes: list[str] = []
+        may_be_unset = False
         for depth, name in enumerate(path):
             if here is None:
-                return ValueAccess(attributes, tuple(path[depth:]))
+                return ValueAccess(attributes, tuple(path[depth:]), may_be_unset=may_be_unset)
             attribute, column = here.columns[name]
             attributes.append(attribute)
+            may_be_unset |= name in here.unset
             here = column.object
         is_typed = column.object is not None or not path
-        return ValueAccess(attributes, (), column.is_number, column.is_nullable, is_typed)
+        return ValueAccess(
+            attributes, (), column.is_number, column.is_nullable, is_typed, may_be_unset
+        )
 
 
 def _decoder(of: Any) -> Callable[[bytes], Any]:
@@ -217,12 +245,17 @@ def _object(schema: JsonObject, use: _Use, required: frozenset[str] = frozenset(
         name: (f"c{number}", _column(columns.get(name, {}), use.below.get(name) or _Use()))
         for number, name in enumerate(names)
     }
+    unset = frozenset(
+        name
+        for name in made.keys() - required
+        if name in use.below and use.below[name].tells_absence
+    )
     type_ = msgspec.defstruct(
         "Record",
         [
             (attribute, column.type)
             if name in required
-            else (attribute, column.type, _ABSENT if column.is_number else None)  # see read_number
+            else (attribute, column.type, _absent(column, is_told=name in unset))
             for name, (attribute, column) in made.items()
         ],
         rename={attribute: name for name, (attribute, _) in made.items()},
@@ -230,7 +263,14 @@ def _object(schema: JsonObject, use: _Use, required: frozenset[str] = frozenset(
         kw_only=True,
         gc=False,
     )
-    return _Object(type_, made)
+    return _Object(type_, made, unset)
+
+
+def _absent(column: _Column, *, is_told: bool) -> Any:
+    """Return what stands for *column* in a record that does not have it."""
+    if is_told:
+        return UNSET
+    return _ABSENT if column.is_number else None  # see read_number
 
 
 def _column(schema: Any, use: _Use) -> _Column:

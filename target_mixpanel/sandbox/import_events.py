@@ -16,11 +16,13 @@ from target_mixpanel.sandbox.rules import (
     read_row,
 )
 from target_mixpanel.sandbox.settings import IDENTITY_EVENTS
+from target_mixpanel.sandbox.silent_changes import ingest
 from target_mixpanel.sandbox.store import Rejection
 
 if TYPE_CHECKING:
     from target_mixpanel.sandbox.answers import Incoming
     from target_mixpanel.sandbox.project import Project
+    from target_mixpanel.sandbox.silent_changes import Ingested
 
 IDENTITY_REFUSED: Final = (
     "identity events are not allowed when project is using simplified identity management"
@@ -51,18 +53,22 @@ def import_events(project: Project, request: Incoming) -> Answer:
         for index, (row, line) in enumerate(zip(rows, lines, strict=True))
     ]
     if request.is_strict:
-        return _import_strictly(project, request, lines, verdicts)
+        return _import_strictly(project, request, lines, rows, verdicts)
     return _import_leniently(project, request, lines, rows, verdicts)
 
 
 def _import_strictly(
-    project: Project, request: Incoming, lines: list[bytes], verdicts: list[EventKey | Rejection]
+    project: Project,
+    request: Incoming,
+    lines: list[bytes],
+    rows: list[object],
+    verdicts: list[EventKey | Rejection],
 ) -> Answer:
     rejections = [verdict for verdict in verdicts if isinstance(verdict, Rejection)]
     project.events.accept(
-        (verdict, line)
-        for verdict, line in zip(verdicts, lines, strict=True)
-        if not isinstance(verdict, Rejection)
+        (verdict, ingest(row, line))
+        for row, line, verdict in zip(rows, lines, verdicts, strict=True)
+        if isinstance(row, dict) and not isinstance(verdict, Rejection)
     )
     imported = len(lines) - len(rejections)
     if rejections:
@@ -81,13 +87,13 @@ def _import_leniently(
     verdicts: list[EventKey | Rejection],
 ) -> Answer:
     keeps_invalid = project.settings.lenient_rows == "keep"
-    accepted: list[tuple[EventKey, bytes]] = []
+    accepted: list[tuple[EventKey, Ingested]] = []
     for row, line, verdict in zip(rows, lines, verdicts, strict=True):
-        if not isinstance(verdict, Rejection):
-            accepted.append((verdict, line))
-        elif keeps_invalid and isinstance(row, dict):
-            accepted.append((loose_key(row), line))
-        else:
+        is_valid = not isinstance(verdict, Rejection)
+        if isinstance(row, dict) and (is_valid or keeps_invalid):
+            key = loose_key(row) if isinstance(verdict, Rejection) else verdict
+            accepted.append((key, ingest(row, line)))
+        elif isinstance(verdict, Rejection):
             project.events.reject([verdict])
     project.events.accept(accepted)
     if request.is_verbose:

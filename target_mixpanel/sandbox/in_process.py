@@ -11,6 +11,7 @@ import msgspec
 
 from target_mixpanel.sandbox.app import make_app
 from target_mixpanel.sandbox.fault_spec import FaultSpec
+from target_mixpanel.sandbox.group_joins import group_joins
 from target_mixpanel.sandbox.project import Project
 from target_mixpanel.sandbox.server import LOOPBACK, Server, listen
 from target_mixpanel.sandbox.settings import SandboxSettings
@@ -20,6 +21,7 @@ from target_mixpanel.sandbox.table_values import typed_rows
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from target_mixpanel.sandbox.group_joins import GroupJoins
     from target_mixpanel.sandbox.profiles import ProfileId, Properties
     from target_mixpanel.sandbox.request_log import LoggedRequest
     from target_mixpanel.sandbox.table_store import LookupTable
@@ -139,6 +141,10 @@ class Sandbox:
     def groups(self) -> dict[ProfileId, Properties]:
         """The properties of each group profile by (group key, group id)."""
         return self.project.groups.all()
+
+    def group_joins(self) -> dict[str, GroupJoins]:
+        """By group key, whether events and users find the groups that they name."""
+        return group_joins(self.project)
 
     def summary(self) -> Summary:
         """What arrived, in numbers."""

@@ -12,9 +12,10 @@ from target_mixpanel.sandbox.answers import Answer, RequestRefusedError, as_json
 from target_mixpanel.sandbox.bodies import unpack
 from target_mixpanel.sandbox.credentials import require_service_account
 from target_mixpanel.sandbox.table_store import LookupTable, read_csv
+from target_mixpanel.sandbox.table_values import same_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Hashable, Iterable
 
     from target_mixpanel.sandbox.answers import Incoming
     from target_mixpanel.sandbox.project import Project
@@ -108,7 +109,7 @@ def _bad_header(header: list[str]) -> list[FailedRow]:
 
 def _judge_rows(rows: Iterable[list[str]], width: int) -> tuple[int, list[FailedRow]]:
     """Count the rows and name the first bad ones, in one pass: there may be millions."""
-    first_seen: dict[str, int] = {}
+    first_seen: dict[Hashable, int] = {}
     failed: list[FailedRow] = []
     index = 0
     for index, row in enumerate(rows, 1):
@@ -116,7 +117,7 @@ def _judge_rows(rows: Iterable[list[str]], width: int) -> tuple[int, list[Failed
             message = WRONG_WIDTH
         elif not row[0] or row[0].isspace():
             message = BLANK_KEY
-        elif (first := first_seen.setdefault(row[0], index)) != index:
+        elif (first := first_seen.setdefault(same_key(row[0]), index)) != index:
             message = f"invalid row: row indexes {first} and {index} have the same primary key"
         else:
             continue

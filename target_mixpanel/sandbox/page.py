@@ -9,7 +9,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from target_mixpanel.sandbox.page_html import Code, numbers, table
-from target_mixpanel.sandbox.page_profiles import groups, lookup_tables, users
+from target_mixpanel.sandbox.page_profiles import groups, joins, lookup_tables, users
 from target_mixpanel.sandbox.page_style import STYLE
 from target_mixpanel.sandbox.summary import summarise
 
@@ -73,9 +73,11 @@ def render(project: Project) -> str:
         "<h2>Profiles and lookup tables</h2>",
         users(project),
         groups(project),
+        joins(project),
         lookup_tables(project),
         "<h2>Requests</h2>",
         _rejections(project),
+        _silent(project),
         _requests(project),
         _credentials(project.settings),
     )
@@ -121,6 +123,17 @@ def _newest(project: Project) -> str:
 def _rejections(project: Project) -> str:
     rows = list(project.events.messages().items())[:ROWS_SHOWN]
     return table("Rejected rows", ("Message", "Rows"), rows)
+
+
+def _silent(project: Project) -> str:
+    events = project.events
+    counts = {
+        "Events dropped: they have a truthy $ignore": events.ignored,
+        "Texts cut at 255 bytes": events.texts_cut,
+        **{f"Identity events: {why}": count for why, count in events.unlinked().items()},
+    }
+    rows = [(what, count) for what, count in counts.items() if count]
+    return table("Done without a word", ("What", "How often"), rows)
 
 
 def _requests(project: Project) -> str:

@@ -98,6 +98,8 @@ def _pairs(pairs: Iterable[tuple[str, str]]) -> str:
 
 
 def _json(value: object) -> str:
+    if value is None:
+        return "(not set)"  # as Mixpanel shows it
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 

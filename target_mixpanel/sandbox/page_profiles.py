@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from target_mixpanel.sandbox.group_joins import group_joins
 from target_mixpanel.sandbox.page_html import Column, Pairs, table
 from target_mixpanel.sandbox.table_values import ROWS_TYPED, columns, typed_rows
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 PROFILES_SHOWN: Final = 10
 """Users, and groups, that were changed last."""
+
+EVENTS_JOINED: Final = 1_000
+"""From the newest back: the page is made anew every few seconds."""
 
 TABLES_SHOWN: Final = 20
 """A project may have any number; each is a table of its own here."""
@@ -35,6 +39,26 @@ def users(project: Project) -> str:
 def groups(project: Project) -> str:
     """Render the groups that changed last."""
     return _profiles("Groups", ["Group key", "Group id"], project.groups)
+
+
+def joins(project: Project) -> str:
+    """Render whether events and users find the groups that they name."""
+    rows = [
+        (group_key, joined.profiles, of, join.found, join.without_profile, join.not_text)
+        for group_key, joined in group_joins(project, EVENTS_JOINED).items()
+        for of, join in (("events", joined.events), ("users", joined.users))
+    ]
+    head = (
+        "Group key",
+        "Profiles",
+        "Named by",
+        "Found",
+        "No such profile",
+        "No text, so not found",
+    )
+    return table(
+        "Group joins", head, rows[:TABLES_SHOWN], note=f"of the latest {EVENTS_JOINED:,} events"
+    )
 
 
 def lookup_tables(project: Project) -> str:

@@ -50,9 +50,16 @@ class Profiles:
         with self._lock:
             return list(self._updates)
 
-    def apply(self, profile: ProfileId, operations: dict[str, Any], line: bytes) -> None:
+    def apply(
+        self,
+        profile: ProfileId,
+        operations: dict[str, Any],
+        line: bytes,
+        *,
+        seen_at: str | None = None,
+    ) -> None:
         """
-        Apply one update, which came as *line*.
+        Apply one update, which came as *line*; *seen_at* is its time, if it is a sign of life.
 
         Raises:
             InvalidUpdateError: The profile would grow too large; nothing was changed.
@@ -61,6 +68,8 @@ class Profiles:
             known = updated(self._profiles.get(profile), operations)
             self._profiles.pop(profile, None)
             if known is not None:
-                self._profiles[profile] = known
+                # https://docs.mixpanel.com/docs/data-structure/property-reference/default-properties
+                seen = {} if seen_at is None else {"$last_seen": seen_at}
+                self._profiles[profile] = {**known, **seen}
             self._updates.append(line)
             self.applied += 1

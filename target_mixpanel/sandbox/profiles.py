@@ -87,13 +87,13 @@ def _changed(known: Properties, operation: str, operand: Any) -> Properties:
         case "$set":
             return {**known, **operand}
         case "$set_once":
-            return {**operand, **known}
+            return {**operand, **_there(known)}
         case "$unset":
             return {name: value for name, value in known.items() if name not in operand}
         case "$add":
             return {
                 **known,
-                **{name: _added(known.get(name, 0), by) for name, by in operand.items()},
+                **{name: _added(_there(known).get(name, 0), by) for name, by in operand.items()},
             }
         case "$append":
             return {**known, **{name: [*_list(known, name), one] for name, one in operand.items()}}
@@ -108,9 +108,14 @@ def _added(value: object, by: float) -> object:
     return cast("float", value) + by if type(value) in {int, float} else value
 
 
+def _there(known: Properties) -> Properties:
+    # A null is "(not set)": https://docs.mixpanel.com/docs/data-structure/property-reference/data-type
+    return {name: value for name, value in known.items() if value is not None}
+
+
 def _list(known: Properties, name: str) -> list[Any]:
     # Undocumented: a value that is no list becomes the first of one.
-    value = known.get(name, [])
+    value = _there(known).get(name, [])
     return value if isinstance(value, list) else [value]
 
 

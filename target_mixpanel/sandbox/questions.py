@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from target_mixpanel.sandbox.group_joins import group_joins
 from target_mixpanel.sandbox.summary import summarise
 from target_mixpanel.sandbox.table_values import cells, columns, typed_rows
 
@@ -40,6 +41,7 @@ def questions(project: Project) -> Iterable[tuple[str, Callable[[Request], Any]]
         "/sandbox/users": ask.users,
         "/sandbox/user_updates": lambda request: _updates(project.users, request),
         "/sandbox/groups": ask.groups,
+        "/sandbox/group_joins": lambda _: group_joins(project),
         "/sandbox/group_updates": lambda request: _updates(project.groups, request),
         "/sandbox/lookup_tables": lambda _: list(map(_description, project.tables.all())),
         "/sandbox/lookup_tables/{table_id}": ask.table,

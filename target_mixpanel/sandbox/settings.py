@@ -33,6 +33,10 @@ EARLIEST_TIME_S: Final = 31_536_000
 MAX_AHEAD_S: Final = 3_600
 """A time further ahead of the server's clock is refused."""
 
+MAX_TEXT_BYTES: Final = 255
+"""UTF-8 bytes of an event's text; longer ones are cut without a word. The import page says
+characters. https://docs.mixpanel.com/docs/data-structure/property-reference/data-type"""
+
 MAX_ID_CHARACTERS: Final = 255
 """Characters of a distinct_id. developer.mixpanel.com/docs/cloud-import-data-preparation-guide"""
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from target_mixpanel.sandbox.rules import EventKey
+    from target_mixpanel.sandbox.silent_changes import Ingested
 
 MAX_REJECTIONS_KEPT: Final = 1_000
 """The newest rejected rows to look at; all are counted."""
@@ -75,11 +76,21 @@ class EventStore:
             self._messages: Counter[str] = Counter()
             self._rejected: deque[RejectedRow] = deque(maxlen=MAX_REJECTIONS_KEPT)
             self._duplicates = 0
+            self.ignored = 0
+            self.texts_cut = 0
+            self._unlinked: Counter[str] = Counter()
 
-    def accept(self, rows: Iterable[tuple[EventKey, bytes]]) -> None:
+    def accept(self, rows: Iterable[tuple[EventKey, Ingested]]) -> None:
         """Ingest rows, in order; the last of one identity is the one shown."""
         with self._lock:
-            for key, line in rows:
+            for key, ingested in rows:
+                line = ingested.line
+                if line is None:
+                    self.ignored += 1
+                    continue
+                self.texts_cut += ingested.texts_cut
+                if ingested.unlinked:
+                    self._unlinked[ingested.unlinked] += 1
                 count = self._counts.setdefault(key[0], EventCount())
                 count.raw += 1
                 # Without an $insert_id, Mixpanel makes one up: never a duplicate.
@@ -118,6 +129,11 @@ class EventStore:
         """The rows that Mixpanel's compaction, some hours later, leaves of all."""
         with self._lock:
             return [line for key, line in self._left.items() if event in {None, key[0]}]
+
+    def unlinked(self) -> dict[str, int]:
+        """Identity events that changed nothing, by the reason that nobody was told."""
+        with self._lock:
+            return dict(self._unlinked)
 
     def insert_ids(self) -> list[str]:
         with self._lock:

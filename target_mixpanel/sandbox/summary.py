@@ -22,6 +22,9 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         report_rows: Events that reports show: accepted less duplicates.
         compacted_rows: Events that are left after compaction: one of a name, a
             distinct_id and an $insert_id on one day.
+        ignored: Events with a truthy $ignore, which were dropped without a word.
+        texts_cut: Texts of events that were cut without a word.
+        identities_ignored: Identity events that changed nothing, by reason; nobody was told.
         rejected_by_message: Refused rows, most frequent first.
         users: User profiles there are.
         user_updates: Updates of users that were valid and for this project.
@@ -33,6 +36,9 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     duplicates: int
     report_rows: int
     compacted_rows: int
+    ignored: int
+    texts_cut: int
+    identities_ignored: dict[str, int]
     rejected: int
     rejected_by_message: dict[str, int]
     events: dict[str, EventCount]
@@ -57,6 +63,9 @@ def summarise(project: Project) -> Summary:
         duplicates=project.events.duplicates,
         report_rows=sum(count.report for count in events.values()),
         compacted_rows=sum(count.compacted for count in events.values()),
+        ignored=project.events.ignored,
+        texts_cut=project.events.texts_cut,
+        identities_ignored=project.events.unlinked(),
         rejected=rejected,
         rejected_by_message=messages,
         events=events,

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 import msgspec
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from target_mixpanel.sandbox.table_store import LookupTable
 
 Value: TypeAlias = int | float | bool | datetime | list[str] | str
@@ -21,6 +23,9 @@ ROWS_TYPED: Final = 1_000
 
 MAX_EXACT_DIGITS: Final = 15
 """An integer of so many digits is the same as a float. IEEE 754, binary64"""
+
+MAX_INTEGER_CHARACTERS: Final = 300
+"""Python reads no number of thousands of digits."""
 
 _INTEGER: Final = re.compile(r"[+-]?[0-9]+")
 _FLOAT: Final = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -59,6 +64,24 @@ def typed(text: str) -> Value | None:
         return instant
     strings = _strings(text)
     return text if strings is None else strings
+
+
+def same_key(text: str) -> Hashable:
+    """
+    Return what is equal for all keys that are one: they are compared once they are typed.
+
+    Read leniently where the page is vague: an integer beyond a float's digits is told from others.
+    """
+    if _INTEGER.fullmatch(text) and len(text) <= MAX_INTEGER_CHARACTERS:
+        return int(text)
+    value = typed(text)
+    match value:
+        case bool() | datetime():
+            return type_name(value), value
+        case list():
+            return tuple(value)
+        case _:
+            return value
 
 
 def type_name(value: Value | None) -> TypeName:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -27,10 +28,18 @@ if TYPE_CHECKING:
 
 
 class Kind(msgspec.Struct, frozen=True):
-    """What tells user from group profiles: the fields that name one, and what may be done to it."""
+    """
+    What tells user from group profiles.
+
+    Attributes:
+        id_fields: Name one.
+        operations: May be done to it.
+        has_last_seen: Mixpanel notes when it changed; documented of users only.
+    """
 
     id_fields: tuple[str, ...]
     operations: frozenset[str]
+    has_last_seen: bool = False
 
 
 class Update(msgspec.Struct, frozen=True):
@@ -40,9 +49,11 @@ class Update(msgspec.Struct, frozen=True):
     profile: ProfileId
     operations: dict[str, Any]
     line: bytes
+    is_seen: bool
+    """It is a sign of life: Mixpanel's "Updated at" becomes now."""
 
 
-USERS = Kind(("$distinct_id",), USER_OPERATIONS)
+USERS = Kind(("$distinct_id",), USER_OPERATIONS, has_last_seen=True)
 GROUPS = Kind(("$group_key", "$group_id"), GROUP_OPERATIONS)
 
 
@@ -107,7 +118,8 @@ def _update_of(line: bytes, project: Project, kind: Kind) -> Update:
         raise InvalidUpdateError(f"{min(unsupported)}, not supported")
     for operation, operand in operations.items():
         check_operand(operation, operand)
-    return Update(token, tuple(profile), operations, line)
+    is_seen = kind.has_last_seen and update.get("$ignore_time") is not True
+    return Update(token, tuple(profile), operations, line, is_seen)
 
 
 def _apply(
@@ -116,8 +128,10 @@ def _apply(
     # Mixpanel does not say that it knows no such project: the update is dropped.
     if isinstance(update, InvalidUpdateError) or update.token != project.settings.token:
         return update
+    now = datetime.fromtimestamp(project.clock(), UTC)
+    seen_at = f"{now:%Y-%m-%dT%H:%M:%S}" if update.is_seen else None
     try:
-        profiles.apply(update.profile, update.operations, update.line)
+        profiles.apply(update.profile, update.operations, update.line, seen_at=seen_at)
     except InvalidUpdateError as invalid:
         return invalid
     return update

@@ -1,6 +1,6 @@
 """Which columns does a mapping read, and what for?"""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from target_mixpanel.specs.spec import (
     Column,
@@ -51,7 +51,9 @@ def own_sources(spec: StreamSpec) -> tuple[Source, ...]:
             event = () if isinstance(spec.event, StreamName) else (spec.event,)
             return (spec.time, *event, *id_sources(spec), *_given(spec.ip))
         case UserSpec():
-            return (*id_sources(spec), *_deletion_sources(spec), *_given(spec.ip))
+            own = (*id_sources(spec), *_deletion_sources(spec), *_given(spec.ip))
+            place = spec.located_at
+            return own if place is None else (*own, place.latitude, place.longitude)
         case GroupSpec():
             return (*id_sources(spec), *_deletion_sources(spec))
         case LookupTableSpec():
@@ -105,3 +107,13 @@ def pattern_sources(spec: StreamSpec) -> Iterator[Column]:
     """Yield what *spec* says of the columns that its patterns take."""
     if isinstance(spec.properties, MatchedColumns):
         yield from (pattern.column for pattern in spec.properties.patterns)
+
+
+def group_keys(specs: Iterable[StreamSpec]) -> dict[str, tuple[str | int | float, ...]]:
+    """Return each property that names a group, with the values that mean none in its ids."""
+    keys: dict[str, tuple[str | int | float, ...]] = {}
+    for spec in specs:
+        if isinstance(spec, GroupSpec):
+            nobody = spec.group_id.nobody if isinstance(spec.group_id, Column) else ()
+            keys[spec.group_key] = keys.get(spec.group_key, ()) + nobody
+    return keys

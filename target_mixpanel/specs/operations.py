@@ -42,6 +42,9 @@ SET: Final = Operation("set", may_delete=True)
 DELETE: Final = Operation("delete", takes="nothing", may_delete=True)
 """What `delete_when` asks for, whatever the operation."""
 
+UNSET: Final = Operation("unset", takes="names")
+"""What `nulls: unset` asks for, beside the operation."""
+
 OPERATIONS: Final[Mapping[str, Operation]] = {
     operation.name: operation
     for operation in (
@@ -51,7 +54,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         Operation("append", value="single", is_for_groups=False, is_repeatable=False),
         Operation("union", value="several"),
         Operation("remove", value="single"),
-        Operation("unset", takes="names"),
+        UNSET,
         DELETE,
     )
 }

@@ -1,7 +1,7 @@
 """How does a mapping say that records update user or group profiles?"""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, get_args
 
 from target_mixpanel.errors import SettingsError, listed, printable
 from target_mixpanel.limits import NAME_MAX_BYTES, PARTS_OF_AN_UPDATE, is_too_long
@@ -9,12 +9,14 @@ from target_mixpanel.specs.conditions import parse_condition, parse_filters, ref
 from target_mixpanel.specs.keys import refuse_unknown_keys
 from target_mixpanel.specs.operations import DELETE, OPERATIONS, SET, Operation
 from target_mixpanel.specs.properties import forbidden_names, parse_properties, refuse_names
-from target_mixpanel.specs.sources import parse_needed, parse_shown
+from target_mixpanel.specs.sources import parse_shown
 from target_mixpanel.specs.spec import (
     Column,
     Condition,
     GroupSpec,
     MatchedColumns,
+    Nulls,
+    Place,
     ProfileProperties,
     Properties,
     PropertyNames,
@@ -23,7 +25,7 @@ from target_mixpanel.specs.spec import (
     path_name,
 )
 from target_mixpanel.specs.times import parse_time_format, parse_time_unit, parse_timezone
-from target_mixpanel.specs.users import parse_identity
+from target_mixpanel.specs.users import parse_id, parse_identity
 from target_mixpanel.specs.written import Raw, as_text, is_list, kind_of, one_of
 
 _USERS_ONLY: Final = [
@@ -32,13 +34,25 @@ _USERS_ONLY: Final = [
 
 _DELETING: Final = [operation.name for operation in OPERATIONS.values() if operation.may_delete]
 
+_NULLS: Final[tuple[Nulls, ...]] = get_args(Nulls)
+"""Without another word a null clears: nothing stale or erased elsewhere survives."""
+
 _NO_PROPERTY: Final = (
     "is part of an update or set by Mixpanel alone; give the property another name"
 )
 _PARTS: Final = dict.fromkeys(
     (*PARTS_OF_AN_UPDATE, *(operation.key for operation in OPERATIONS.values())), _NO_PROPERTY
 )
-_REFUSED_OF_USERS: Final = _PARTS | forbidden_names({"$distinct_id": "distinct_id", "$ip": "ip"})
+_REFUSED_OF_USERS: Final = _PARTS | forbidden_names(
+    {
+        "$distinct_id": "distinct_id",
+        "$ip": "ip",
+        "$latitude": "latitude",
+        "$longitude": "longitude",
+        "$ignore_time": "updates_last_seen",
+        "$ignore_alias": "ignore_alias",
+    }
+)
 _REFUSED_OF_GROUPS: Final = _PARTS | forbidden_names(
     {"$group_key": "group_key", "$group_id": "group_id"}
 )
@@ -54,10 +68,11 @@ def parse_users(raw: Raw, place: str) -> UserSpec:
     refuse_unknown_keys(raw, "users", place)
     identity = parse_identity(raw, place)
     operation = _parse_operation(raw, list(OPERATIONS), place)
-    if operation.takes == "nothing" and "ip" in raw:
-        raise SettingsError(
-            f"{place}.ip: means nothing with operation {operation.name}; leave it out"
-        )
+    for key in ("ip", "latitude", "longitude", "updates_last_seen"):
+        if operation.takes == "nothing" and key in raw:
+            raise SettingsError(
+                f"{place}.{key}: means nothing with operation {operation.name}; leave it out"
+            )
     return UserSpec(
         place=place,
         identity=identity,
@@ -69,6 +84,9 @@ def parse_users(raw: Raw, place: str) -> UserSpec:
         delete_when=_parse_delete_when(raw, operation, place),
         ignores_alias=_parse_ignores_alias(raw, operation, place),
         ip=parse_shown(raw["ip"], f"{place}.ip") if "ip" in raw else None,
+        located_at=_parse_located_at(raw, place),
+        updates_last_seen=_parse_flag(raw, "updates_last_seen", place, otherwise=False),
+        nulls=_parse_nulls(raw, operation, place),
         filters=parse_filters(raw, place),
     )
 
@@ -93,13 +111,14 @@ def parse_groups(raw: Raw, place: str) -> GroupSpec:
     return GroupSpec(
         place=place,
         group_key=group_key,
-        group_id=parse_needed(raw["group_id"], f"{place}.group_id"),
+        group_id=parse_id(raw["group_id"], f"{place}.group_id"),
         operation=operation,
         properties=_parse_properties(raw, operation, _REFUSED_OF_GROUPS, place),
         time_unit=parse_time_unit(raw, place),
         time_format=parse_time_format(raw, place),
         timezone=parse_timezone(raw, place),
         delete_when=_parse_delete_when(raw, operation, place),
+        nulls=_parse_nulls(raw, operation, place),
         filters=parse_filters(raw, place),
     )
 
@@ -193,7 +212,32 @@ def _parse_ignores_alias(raw: Raw, operation: Operation, place: str) -> bool:
         raise SettingsError(
             f"{here}: means nothing without delete_when or operation delete; leave it out"
         )
-    ignores_alias = raw["ignore_alias"]
-    if not isinstance(ignores_alias, bool):
-        raise SettingsError(f"{here}: expected true or false, got {kind_of(ignores_alias)}")
-    return ignores_alias
+    return _parse_flag(raw, "ignore_alias", place, otherwise=True)
+
+
+def _parse_flag(raw: Raw, key: str, place: str, *, otherwise: bool) -> bool:
+    flag = raw.get(key, otherwise)
+    if not isinstance(flag, bool):
+        raise SettingsError(f"{place}.{key}: expected true or false, got {kind_of(flag)}")
+    return flag
+
+
+def _parse_nulls(raw: Raw, operation: Operation, place: str) -> Nulls:
+    if operation != SET and "nulls" in raw:
+        raise SettingsError(
+            f"{place}.nulls: goes with operation set only; with {operation.name} a null says "
+            "nothing, so leave it out"
+        )
+    return one_of(raw.get("nulls", _NULLS[0]), _NULLS, f"{place}.nulls")
+
+
+def _parse_located_at(raw: Raw, place: str) -> Place | None:
+    given = [key for key in ("latitude", "longitude") if key in raw]
+    if not given:
+        return None
+    if len(given) == 1:
+        raise SettingsError(
+            f"{place}.{given[0]}: latitude and longitude go together; name the columns of both"
+        )
+    latitude, longitude = (parse_shown(raw[key], f"{place}.{key}") for key in given)
+    return Place(latitude, longitude)

@@ -11,6 +11,9 @@ ColumnPath: TypeAlias = str | tuple[str, ...]
 """Where a value stands in a record: a name, a dotted path into objects, or the segments of a path
 one by one where a name holds dots."""
 
+Nulls: TypeAlias = Literal["clear", "unset", "keep"]
+"""What a column that is present and null does to its property: it becomes null, goes, or stays."""
+
 TimeUnit: TypeAlias = Literal["auto", "s", "ms", "us", "ns"]
 
 
@@ -53,6 +56,8 @@ class Column(msgspec.Struct, frozen=True):
     """What the value is read as; None: as what it is."""
     is_in_json: bool = False
     """Whether the path may lead on into a text that is JSON."""
+    nobody: tuple[str | int | float, ...] = ()
+    """Of an id: values that mean that there is no user or no group."""
 
 
 class Constant(msgspec.Struct, frozen=True):
@@ -195,6 +200,13 @@ class WholeProfile(msgspec.Struct, frozen=True):
 ProfileProperties: TypeAlias = Properties | PropertyNames | WholeProfile
 
 
+class Place(msgspec.Struct, frozen=True):
+    """Where on earth a user is."""
+
+    latitude: Source
+    longitude: Source
+
+
 class UserSpec(msgspec.Struct, frozen=True):
     """A stream's records update user profiles."""
 
@@ -209,6 +221,11 @@ class UserSpec(msgspec.Struct, frozen=True):
     ignores_alias: bool = True
     """Whether a deletion is of the profile that the id itself names, not of whose alias it is."""
     ip: Source | None = None
+    located_at: Place | None = None
+    updates_last_seen: bool = False
+    """Whether an update is a sign of life, and moves what Mixpanel shows as "Updated at"."""
+    nulls: Nulls = "clear"
+    """Of operation set; with the others a null says nothing."""
     filters: Filters = Filters()
     time_unit: TimeUnit = "auto"
     time_format: str | None = None
@@ -226,6 +243,8 @@ class GroupSpec(msgspec.Struct, frozen=True):
     properties: ProfileProperties
     timezone: tzinfo
     delete_when: Condition | None = None
+    """As UserSpec's."""
+    nulls: Nulls = "clear"
     """As UserSpec's."""
     filters: Filters = Filters()
     time_unit: TimeUnit = "auto"

@@ -21,6 +21,7 @@ LAST = {
     "type": "users",
     "distinct_id": "user_id",
     "properties": {"Last Order": "id", "$name": "note"},
+    "nulls": "keep",
 }
 ORDER_TABLE = {
     "type": "lookup_table",

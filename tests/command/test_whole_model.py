@@ -226,6 +226,9 @@ MERGES_MAPPING = {
 }
 
 
+COOKIE = "5a9db0c5-1f2e-4d3c-9b8a-00000000000"
+
+
 def merge(number: int, kind: str) -> dict[str, Any]:
     return record(
         "merges",
@@ -233,7 +236,7 @@ def merge(number: int, kind: str) -> dict[str, Any]:
         kind=kind,
         at="2026-10-01T00:00:00Z",
         user="ada",
-        anon=f"cookie-{number}",
+        anon=f"{COOKIE}{number}",
     )
 
 
@@ -253,7 +256,7 @@ class TestIdentityEvents:
             }
 
         assert done.code == 0
-        assert arrived == {"$identify": "cookie-1", "Paid": "cookie-2"}
+        assert arrived == {"$identify": f"{COOKIE}1", "Paid": f"{COOKIE}2"}
 
     def test_where_it_is_simplified_the_record_is_set_aside(
         self, loads_all: Command, project: Sandbox, tmp_path: Path

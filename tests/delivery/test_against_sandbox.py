@@ -234,7 +234,8 @@ def test_fault_13_a_storm_narrows_the_whole_run(sandbox, delivery, real_stop):
 
 
 def update(number, user="u", is_repeatable=True, **operations):
-    body = {"$distinct_id": user, **{f"${name}": operand for name, operand in operations.items()}}
+    named = {"$distinct_id": user, "$ignore_time": True}
+    body = {**named, **{f"${name}": operand for name, operand in operations.items()}}
     record = Record(str(number).encode(), Span(0))
     return Row(msgspec.json.encode(body), "", record, is_repeatable)
 

@@ -81,6 +81,31 @@ def test_it_is_a_dictionary_whenever_it_writes(rows, held):
     assert content == HEADER + b"".join(expected.values())
 
 
+@pytest.mark.parametrize("held", [1, 100])
+@pytest.mark.parametrize(
+    ("spellings", "expected"),
+    [
+        (["7", "7"], False),
+        (["007", "007"], False),
+        (["7", "007"], True),
+        (["007", "7"], True),
+        (["7.0", "007", "007"], True),
+        (['7,"x', '7,"x'], False),
+    ],
+)
+def test_it_knows_whether_one_key_was_spelled_in_several_ways(
+    spellings, expected, held, monkeypatch
+):
+    monkeypatch.setattr(table_spool, "_HELD_ROWS", held)
+    with TableSpool(PLACE) as spool:
+        for spelling in spellings:
+            spool.put("7", line_of(spelling, "x"))
+        content = unzipped(spool.csv(HEADER))
+
+        assert content == HEADER + line_of(spellings[-1], "x")
+        assert spool.has_merged is expected
+
+
 def test_it_may_be_asked_again():
     """What came meanwhile is there, too."""
     with TableSpool(PLACE) as spool:

@@ -109,6 +109,20 @@ class TestATableIsReplacedOnceAtTheEnd:
         assert prices == last
         assert filled.report("products")["accepted"] == 30_000
 
+    def test_keys_that_are_one_to_mixpanel_are_one_row(self, filled: Command, project: Sandbox):
+        """It types 007 as a number, and refuses a table that has a key twice."""
+        rows = [
+            {"type": "RECORD", "stream": "products", "record": {"sku": sku, "price": price}}
+            for price, sku in enumerate(["7", "b", "007", "07.0"])
+        ]
+        done = filled.run(PRODUCTS_SCHEMA, rows, reached(1))
+        warning = next(line for line in done.stderr.splitlines() if "several ways" in line)
+
+        assert done.code == 0
+        assert [row["price"] for row in project.table_rows(TABLE_ID)] == [3, 1]
+        assert "digits are a number (007 and 7); the last row of each counts" in warning
+        assert done.stderr.count("several ways") == 1
+
     def test_a_lost_reply_is_asked_for_again(self, filled: Command, project: Sandbox):
         project.script(
             {"path": "/lookup-tables", "reset": "after_ingest"},

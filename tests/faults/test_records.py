@@ -126,7 +126,7 @@ def test_fault_52_the_last_of_two_rows_with_one_key_wins(command: Command, sandb
 
 
 def test_fault_55_numbers_that_no_double_holds(command: Command, sandbox: Sandbox):
-    """Integers arrive as text, with every digit, fractions as the nearest double."""
+    """Integers are text, which Mixpanel cuts at 255 bytes, fractions the nearest double."""
     spelled = ["1e400", "9007199254740993", "-9007199254740993", f"0.{'1234567890' * 4}", "9" * 400]
     done = command.run(
         orders_schema("id", "amount"),
@@ -136,7 +136,7 @@ def test_fault_55_numbers_that_no_double_holds(command: Command, sandbox: Sandbo
     arrived = [event["properties"]["amount"] for event in sandbox.raw()]
 
     assert (done.code, done.states) == (0, [LAST])
-    assert arrived == ["1E+400", *spelled[1:3], float(spelled[3]), spelled[4]]
+    assert arrived == ["1E+400", *spelled[1:3], float(spelled[3]), spelled[4][:255]]
     assert len(sandbox.report()) == len(spelled)
 
 

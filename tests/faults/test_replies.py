@@ -366,6 +366,9 @@ class TestFaults14And15ReplyThatBlamesRows:
             assert len(sandbox.requests) == 1
 
 
+COOKIE = {"value": "5a9db0c5-1f2e-4d3c-9b8a-000102030405"}
+
+
 class TestFault16ReplyThatBlamesNobody:
     """The batch is halved until the culprit stands alone."""
 
@@ -375,7 +378,7 @@ class TestFault16ReplyThatBlamesNobody:
         "event": None,
         "event_from": "note",
         "identity": "original",
-        "properties": {"id": "id", "$identified_id": "user_id", "$anon_id": "user_id"},
+        "properties": {"id": "id", "$identified_id": "user_id", "$anon_id": COOKIE},
     }
     VERB = tuple(order(n, note="$identify" if n == 5 else "Order Placed") for n in range(16))
 

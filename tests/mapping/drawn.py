@@ -55,6 +55,8 @@ IDENTITIES = st.sampled_from(
         {"distinct_id": None, "user_id": "user"},
         {"distinct_id": None, "device_id": "user"},
         {"distinct_id": None, "user_id": "user", "device_id": "device"},
+        {"distinct_id": {"column": "user", "nobody": ["u", 5]}},
+        {"distinct_id": None, "user_id": {"column": "user", "nobody": ["u"]}, "device_id": "id"},
     ]
 )
 MAPPINGS = st.fixed_dictionaries(

@@ -218,18 +218,27 @@ def events_of(rows):
     ]
 
 
+DROPPED = []
+"""Columns of ids that rows go without."""
+
+
 def check(pipeline, line):
     """Compare both ways; return what the fast one said."""
+    DROPPED.clear()
     fast = pipeline.run_line(line)
     told = pipeline.told.taken()
     if fast is None:
         assert told == []
+        assert not DROPPED
         return None
+    dropped = DROPPED.copy()
+    DROPPED.clear()
     careful = pipeline.run(decode_line(line).record)
 
     assert not isinstance(careful, Unloadable), careful
     assert pipeline.told.taken() == told
     assert events_of(careful) == events_of(fast)
+    assert dropped == DROPPED
     return fast
 
 
@@ -319,6 +328,8 @@ def test_both_ways_give_the_same_rows(
         is_blank_null=is_blank_null,
         hash_key=b"k",
         schema=root,
+        group_keys={"any": (), "A": ("x",)},
+        on_dropped_id=DROPPED.append,
     )
     mapping = {**mapping, **identity, **conditions, "time": "at", "time_format": form}
     if properties:
@@ -358,6 +369,15 @@ OTHERS = st.lists(
             },
             {"type": "users", "distinct_id": "user", "operation": "add", "properties": ["any"]},
             {"type": "users", "user_id": "user", "properties": {"A": "a.city", "B": "b.c"}},
+            {"type": "users", "user_id": "user", "nulls": "unset", "properties": "*"},
+            {"type": "users", "distinct_id": "id", "nulls": "keep", "properties": "*"},
+            {
+                "type": "users",
+                "distinct_id": {"column": "id", "nobody": [1, "2"]},
+                "latitude": "any",
+                "longitude": "a",
+                "properties": {"L": "a.geo.lat", "N": "a.geo.name", "E": "a.extra.x", "any": "any"},
+            },
             {"type": "users", "distinct_id": "id", "delete_when": "any", "properties": ["a"]},
             {
                 "type": "users",
@@ -392,7 +412,10 @@ def test_both_ways_give_the_same_rows_of_every_type(
     columns, record = made
     mappings = [mapping | more for mapping, more in zip(mappings, conditions, strict=False)]
     stream_schema = stream_schema_of(
-        columns, is_schema_enforced=is_schema_enforced, is_blank_null=is_blank_null
+        columns,
+        is_schema_enforced=is_schema_enforced,
+        is_blank_null=is_blank_null,
+        group_keys={"any": ("x",)},
     )
     try:
         pipeline = pipeline_of([written(mapping, "orders") for mapping in mappings], stream_schema)
@@ -435,6 +458,8 @@ ORDER = {
     "mapping",
     [
         pytest.param({}, id="all"),
+        pytest.param({"event": None, "event_from": "count"}, id="named-by-an-integer"),
+        pytest.param({"event": None, "event_from": "amount"}, id="named-by-a-number"),
         pytest.param({"properties": ["amount", "tags"]}, id="listed"),
         pytest.param({"properties": {"Amount": "amount", "Paid": "paid_at"}}, id="renamed"),
         pytest.param({"properties": {"City": "address.city", "L": "address.geo.lat"}}, id="paths"),

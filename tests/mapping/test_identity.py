@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from target_mixpanel.errors import StreamSchemaError
 from target_mixpanel.limits import RESERVED_IDS
-from target_mixpanel.mapping.canonical import id_text
+from target_mixpanel.mapping.ids import id_text
 from target_mixpanel.mapping.paths import record_splitter
 from target_mixpanel.mapping.refusal import UnmappableError
 from tests.mapping.making import (
@@ -479,18 +479,42 @@ def test_a_key_that_the_schema_lacks_is_named_before_the_first_record():
     ("value", "expected"),
     [
         pytest.param("u-1", "u-1", id="text"),
-        pytest.param("", "", id="empty-is-nobody"),
         pytest.param(42, "42", id="integer"),
         pytest.param(Decimal("42.0"), "42", id="whole-decimal"),
         pytest.param(Decimal("1.50"), "1.5", id="decimal"),
         pytest.param(1e22, "1" + "0" * 22, id="float"),
         pytest.param(10**50, "1" + "0" * 50, id="big-integer"),
         pytest.param(Decimal("1E+50"), "1" + "0" * 50, id="the-same-as-exponent"),
-        pytest.param("x" * 255, "x" * 255, id="255-characters"),
+        pytest.param("x" * 255, "x" * 255, id="255-bytes"),
+        pytest.param("é" * 127, "é" * 127, id="254-bytes"),
+        pytest.param(" u 1\t", "u 1", id="trimmed"),
+        pytest.param("\ufeffu-1\0\u200b", "u-1", id="trimmed-of-what-nobody-sees"),
     ],
 )
 def test_an_id_is_a_text(value, expected):
     assert expected == id_text(value, "user")
+
+
+@pytest.mark.parametrize("value", [None, "", " \t\r\n", "\0", "\u200b", "\u2003\u00a0\x7f\ufeff"])
+def test_an_id_that_nobody_can_see_is_none(value):
+    """White space, controls, and what has no width."""
+    default = {"distinct_id": {"column": "user", "default": "u-1"}}
+    columns = stream_schema_of(open_columns(*ORDER))
+
+    assert id_text(value, "user") is None
+    assert refusal(properties_of, {**ORDER, "user": value}).reason == "missing_distinct_id"
+    assert properties_of({**ORDER, "user": value}, default, columns)["distinct_id"] == "u-1"
+
+
+@given(st.text(max_size=6) | st.sampled_from([" null\t", "\u200b0", "x" * 255, "é" * 128]))
+def test_what_is_left_of_an_id_is_trimmed_and_short_and_not_on_the_list(text):
+    try:
+        found = id_text(text, "user")
+    except UnmappableError:
+        return
+
+    assert found is None or found == id_text(found, "user")
+    assert found is None or (len(found.encode()) <= 255 and found.lower() not in RESERVED_IDS)
 
 
 @pytest.mark.parametrize(
@@ -505,7 +529,9 @@ def test_an_id_is_a_text(value, expected):
         pytest.param(True, id="boolean"),
         pytest.param([], id="list"),
         pytest.param({}, id="object"),
-        pytest.param("x" * 256, id="256-characters"),
+        pytest.param("x" * 256, id="256-bytes"),
+        pytest.param("é" * 128, id="128-characters-of-256-bytes"),
+        pytest.param(" NULL ", id="null-and-blanks"),
         pytest.param(10**255, id="256-digits"),
         pytest.param(Decimal("1E+400"), id="short-for-401-digits"),
     ],
@@ -531,7 +557,16 @@ def test_a_missing_id_is_refused_unless_the_mapping_has_a_default():
         pytest.param(
             None, "$device:d", {"distinct_id": "$device:d", "$device_id": "d"}, id="with-prefix"
         ),
-        pytest.param("", "", {"distinct_id": ""}, id="nobody"),
+        pytest.param("\u200b", "d", {"distinct_id": "$device:d", "$device_id": "d"}, id="no-width"),
+        pytest.param("u", " ", {"distinct_id": "u", "$user_id": "u"}, id="blank-device"),
+        pytest.param(
+            "null", "d", {"distinct_id": "$device:d", "$device_id": "d"}, id="reserved-user"
+        ),
+        pytest.param("u", "NIL", {"distinct_id": "u", "$user_id": "u"}, id="reserved-device"),
+        pytest.param("u", "$device:0", {"distinct_id": "u", "$user_id": "u"}, id="zero-device"),
+        pytest.param("u", "x" * 255, {"distinct_id": "u", "$user_id": "u"}, id="long-device"),
+        pytest.param(True, "d", {"distinct_id": "$device:d", "$device_id": "d"}, id="boolean-user"),
+        pytest.param("u", {}, {"distinct_id": "u", "$user_id": "u"}, id="object-for-a-device"),
         pytest.param(5, 6, {"distinct_id": "5", "$user_id": "5", "$device_id": "6"}, id="numbers"),
     ],
 )
@@ -545,8 +580,11 @@ def test_simplified_identity_sends_what_mixpanel_derives(user, device, expected)
     ("user", "device", "expected"),
     [
         pytest.param(None, None, "missing_distinct_id", id="neither"),
-        pytest.param("null", "d", "invalid_distinct_id", id="reserved-user"),
-        pytest.param("u", "NIL", "invalid_distinct_id", id="reserved-device"),
+        pytest.param("", "\0", "missing_distinct_id", id="both-blank"),
+        pytest.param("null", None, "invalid_distinct_id", id="reserved-user"),
+        pytest.param("null", "nil", "invalid_distinct_id", id="both-reserved"),
+        pytest.param("null", " ", "invalid_distinct_id", id="reserved-user-and-blank-device"),
+        pytest.param(None, "NIL", "invalid_distinct_id", id="reserved-device"),
         pytest.param(None, "$device:null", "invalid_distinct_id", id="reserved-behind-the-prefix"),
         pytest.param(None, "x" * 255, "invalid_distinct_id", id="too-long-with-its-prefix"),
         pytest.param(True, None, "invalid_distinct_id", id="boolean"),
@@ -562,8 +600,60 @@ def test_a_hashed_id_is_refused_as_it_would_be_unhashed(word):
     assert refusal(hashed_id, word).reason == "invalid_distinct_id"
 
 
-def test_a_hashed_id_of_nobody_is_nobody():
-    assert hashed_id("") == ""
+def test_a_blank_id_has_no_hash():
+    assert refusal(hashed_id, "").reason == "missing_distinct_id"
+
+
+@pytest.mark.parametrize("listed", ["0", 0, 0.0, " 0 "])
+@pytest.mark.parametrize("value", ["0", 0, Decimal("0.0"), " 0"])
+@pytest.mark.parametrize("is_hashed", [False, True])
+def test_listed_values_mean_no_user(listed, value, is_hashed):
+    """Shops give guests the number 0, which Mixpanel refuses: these are events without a user."""
+    columns = stream_schema_of(open_columns(*ORDER), hash_key=b"key")
+
+    def user_of(value, **more):
+        guest = {"column": "user", "nobody": [listed], "hash": is_hashed, **more}
+        got = properties_of({**ORDER, "user": value}, {"distinct_id": guest}, columns)
+        return got["distinct_id"]
+
+    assert user_of(value) == user_of(value, default="") == user_of(None, default="") == ""
+    assert user_of(value, default="shop") == "shop"
+    assert user_of("7") == (hashed_id("7") if is_hashed else "7")
+    assert refusal(user_of, None).reason == "missing_distinct_id"
+    assert refusal(user_of, "-1").detail == (
+        "is an id that Mixpanel refuses; list what means no user: {column: …, nobody: [values]}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("user", "device", "expected"),
+    [
+        ("0", "d", {"distinct_id": "$device:d", "$device_id": "d"}),
+        ("7", "no", {"distinct_id": "7", "$user_id": "7"}),
+        ("0", "no", {"distinct_id": ""}),
+        ("0", None, {"distinct_id": ""}),
+        (None, "no", {"distinct_id": ""}),
+    ],
+)
+def test_listed_values_mean_no_user_and_no_device(user, device, expected):
+    nobody = {
+        "user_id": {"column": "user", "nobody": ["0"]},
+        "device_id": {"column": "device", "nobody": ["no"]},
+    }
+    got = simplified(user, device, **nobody)
+
+    assert expected == {name: got[name] for name in got if name in IDS}
+    assert refusal(simplified, "0", "nil", **nobody).field == "device"
+
+
+def test_ids_that_rows_go_without_are_told():
+    told = []
+    columns = {"id": {}, "created_at": {}, "user": {}, "device": {}}
+    schema = stream_schema_of(columns, on_dropped_id=told.append)
+    for user, device in (("u", "0"), ("NULL", "d"), ("guest", "d"), ("u", "d"), ("u", None)):
+        simplified(user, device, schema, user_id={"column": "user", "nobody": ["guest"]})
+
+    assert told == ["device", "user", "user"]
 
 
 def test_an_id_is_one_hash_as_a_number_and_as_a_text():
@@ -573,11 +663,11 @@ def test_an_id_is_one_hash_as_a_number_and_as_a_text():
     assert re.fullmatch(r"[0-9a-f]{64}", ids.pop())
 
 
-def simplified(user, device):
+def simplified(user, device, schema=None, **more):
     columns = {"id": {}, "created_at": {}, "user": {}, "device": {}}
     record = {**ORDER, "user": user, "device": device}
-    mapping = {"distinct_id": None, "user_id": "user", "device_id": "device"}
-    return properties_of(record, mapping, stream_schema_of(columns))
+    mapping = {"distinct_id": None, "user_id": "user", "device_id": "device", **more}
+    return properties_of(record, mapping, schema or stream_schema_of(columns))
 
 
 def hashed_id(value):

@@ -23,7 +23,8 @@ PROPERTIES = {
     "alias": "other",
     "$distinct_ids": "pair",
 }
-RECORD = {**ORDER, "identified": "ada", "anon": "c-1", "other": "a@b", "pair": ["ada", "bob"]}
+COOKIE = "5A9DB0C5-1f2e-4d3c-9b8a-000102030405"
+RECORD = {**ORDER, "identified": "ada", "anon": COOKIE, "other": "a@b", "pair": ["ada", "bob"]}
 
 
 def refusal(record, mapping, stream_schema=SHAPE):
@@ -48,7 +49,7 @@ def test_other_names_pass(event):
     assert event_of(plan, {**ORDER, "kind": event})["event"] == event
 
 
-@pytest.mark.parametrize("name", [["$merge"], {"$merge": 1}, 5])
+@pytest.mark.parametrize("name", [["$merge"], {"$merge": 1}, True])
 @pytest.mark.parametrize("identity", ["simplified", "original"])
 def test_a_name_that_is_no_text_is_still_missing(name, identity):
     mapping = {"event_from": "kind", "identity": identity}
@@ -78,7 +79,7 @@ def test_a_streams_own_name_may_be_one_where_it_is_taken():
 @pytest.mark.parametrize(
     ("event", "expected"),
     [
-        ("$identify", {"$identified_id": "ada", "$anon_id": "c-1"}),
+        ("$identify", {"$identified_id": "ada", "$anon_id": COOKIE}),
         ("$create_alias", {"alias": "a@b"}),
         ("$merge", {"$distinct_ids": ["ada", "bob"]}),
     ],
@@ -135,7 +136,7 @@ def test_other_events_of_the_stream_need_no_ids():
         ("$merge", "pair", {"a": 1, "b": 2}, "invalid_identity_id"),
         ("$merge", "pair", ["ada", ""], "invalid_identity_id"),
         ("$merge", "pair", ["ada", "anonymous"], "invalid_distinct_id"),
-        ("$merge", "pair", ["ada", None], "missing_distinct_id"),
+        ("$merge", "pair", ["ada", None], "invalid_identity_id"),
         ("$identify", "identified", " ", "invalid_identity_id"),
         ("$identify", "anon", ["c"], "invalid_distinct_id"),
         ("$create_alias", "other", "null", "invalid_distinct_id"),
@@ -166,6 +167,48 @@ def test_a_constant_id_is_checked_at_once():
     assert str(error.value) == (
         'streams.orders.properties: "$distinct_ids": is not a list of exactly two ids'
     )
+
+
+@pytest.mark.parametrize(
+    "anon",
+    [
+        "c-1",
+        7,
+        COOKIE.replace("-", ""),
+        COOKIE.replace("-4d3c-", "-1d3c-"),
+        COOKIE.replace("-9b8a-", "-cb8a-"),
+        f"$device:{COOKIE}",
+        f"{COOKIE}\n0",
+    ],
+)
+@pytest.mark.parametrize("named", [{"event": "$identify"}, {"event_from": "kind"}])
+def test_an_anonymous_id_that_mixpanel_would_ignore_is_refused(anon, named):
+    """It answers 200 all the same, and links nobody."""
+    mapping = {**named, "identity": "original", "properties": PROPERTIES}
+    flaw = refusal({**RECORD, "kind": "$identify", "anon": anon}, mapping)
+
+    assert (flaw.reason, flaw.field) == ("invalid_anon_id", "anon")
+
+
+def test_nobody_is_identified_as_themselves():
+    mapping = {"event": "$identify", "identity": "original", "properties": PROPERTIES}
+    flaw = refusal({**RECORD, "identified": f" {COOKIE.lower()}"}, mapping)
+
+    assert (flaw.reason, flaw.field) == ("invalid_anon_id", "anon")
+    assert flaw.detail == "is the same as $identified_id, and links nobody"
+
+
+def test_an_anonymous_id_of_other_events_is_any_id():
+    mapping = {"event_from": "kind", "identity": "original", "properties": PROPERTIES}
+
+    assert properties_of({**RECORD, "kind": "Paid", "anon": 7}, mapping, SHAPE)["$anon_id"] == "7"
+
+
+def test_an_anonymous_id_is_not_hashed():
+    properties = {**PROPERTIES, "$anon_id": {"column": "anon", "hash": True}}
+    mapping = {"event": "$identify", "identity": "original", "properties": properties}
+    with pytest.raises(StreamSchemaError, match="must be a UUID v4, and a hash is none"):
+        plan_of(mapping, stream_schema_of(COLUMNS, hash_key=b"k"))
 
 
 def test_two_ids_are_not_hashed_as_one():

@@ -12,9 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from target_mixpanel.errors import StreamSchemaError
+from target_mixpanel.mapping.ids import trimmed
+from target_mixpanel.mapping.lookup_keys import typed_key
 from target_mixpanel.mapping.lookup_tables import TableRow
 from target_mixpanel.mapping.refusal import UnmappableError
 from target_mixpanel.pipeline.pipeline import StreamPipeline
+from target_mixpanel.sandbox.table_values import type_name, typed
 from tests.mapping.making import open_columns, stream_schema_of, table_of, written
 
 TABLE = {
@@ -183,11 +186,59 @@ def test_a_key_is_the_text_of_its_value(value, expected):
 
 
 @pytest.mark.parametrize(
+    "spellings",
+    [
+        ("7", "007", "+7", "7.0", "7.", "70e-1"),
+        ("0", "-0", "0.0", ".0"),
+        ("0.1", "0.10", "1e-1"),
+        ("4006381333931", "4006381333931.0"),
+        ("true", "True", "TRUE"),
+        ("2026-09-01T12:00:00Z", "2026-09-01T12:00:00.000Z"),
+        ('["a","b"]', '[ "a", "b" ]'),
+        ("2026-09-01T12:00:00",),
+        ("2026-09-01T99:00:00Z",),
+        ("1.10.0",),
+        ("1e999",),
+        ("9" * 400,),
+        ("[1]",),
+        ("[",),
+        ("nan",),
+        ("a7",),
+        (" 7",),
+        ("9007199254740993",),
+        ("9007199254740992",),
+    ],
+)
+def test_keys_that_are_the_same_to_mixpanel_are_one(spellings):
+    """It makes numbers, booleans, instants and lists of what looks like some."""
+    plan = table_of(TABLE, COLUMNS)
+    rows = [plan.map({"sku": key, "name": "x"}) for key in spellings]
+
+    assert len({row.key for row in rows}) == 1
+    assert [cells[0] for cells in read_back(*(row.line for row in rows))] == list(spellings)
+
+
+NEARLY_NUMBERS = st.text("0127.e-+", min_size=1, max_size=6) | st.sampled_from(
+    ["true", "TRUE", "False", '["1"]', '["1" ]', "[1]", "2026-09-01T12:00:00Z", "a"]
+)
+
+
+@settings(max_examples=600, deadline=None)
+@given(NEARLY_NUMBERS, NEARLY_NUMBERS)
+def test_keys_are_one_where_the_sandbox_types_them_alike(one, other):
+    """It reads the same page, with eyes of its own."""
+    are_alike = typed(one) == typed(other) and type_name(typed(one)) == type_name(typed(other))
+
+    assert (typed_key(one) == typed_key(other)) == are_alike
+
+
+@pytest.mark.parametrize(
     ("value", "reason"),
     [
         (None, "missing_key"),
         ("", "missing_key"),
         (" \n", "missing_key"),
+        ("\u200b\0", "missing_key"),
         ([], "invalid_key"),
         (["a"], "invalid_key"),
         ({}, "invalid_key"),
@@ -259,7 +310,7 @@ def test_texts_read_back_as_they_were(names, rows):
     records = [
         {name: text for name, text in zip(columns, row, strict=False)}  # noqa: C416 (no list)
         for row in rows
-        if row[0].strip()
+        if trimmed(row[0])
     ]
 
     assert read_back(plan.header, *(plan.map(record).line for record in records)) == [
@@ -313,8 +364,8 @@ def test_a_record_becomes_a_line_or_is_refused(record, form):
     ((key, name, price),) = read_back(row.line)
 
     assert row.line.endswith(b"\r\n")
-    assert key == row.key
-    assert key.strip()
+    assert typed_key(key) == row.key
+    assert trimmed(key)
     for text, value in ((name, record.get("name")), (price, record.get("price"))):
         is_date = text == "" or re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", text)
         if form and text is name and isinstance(value, str):

@@ -69,9 +69,10 @@ def test_each_is_mapped(operation):
     update = plan.map({"id": "u", "a": 5}).update
 
     assert {"$distinct_id": "u", operation.key: expected} == {
-        key: value for key, value in update.items() if key != "$ignore_alias"
+        key: value for key, value in update.items() if not key.startswith("$ignore_")
     }
     assert ("$ignore_alias" in update) == (operation == DELETE)
+    assert ("$ignore_time" in update) == (operation != DELETE)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)

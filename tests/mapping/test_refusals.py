@@ -61,9 +61,13 @@ CASES = [
     pytest.param(EVENTS | {"distinct_id": "x"}, "i" * 256, "invalid_distinct_id", id="long-id"),
     pytest.param(EVENTS | {"distinct_id": "x"}, True, "invalid_distinct_id", id="id-is-true"),
     pytest.param(EVENTS | {"distinct_id": "x"}, "anonymous", "invalid_distinct_id", id="anonymous"),
-    pytest.param(EVENTS | {"distinct_id": "x"}, float("nan"), "not_a_number", id="id-is-nan"),
+    pytest.param(
+        EVENTS | {"distinct_id": "x"}, float("nan"), "invalid_distinct_id", id="id-is-nan"
+    ),
     pytest.param(USERS | {"distinct_id": "x"}, " ", "missing_distinct_id", id="blank-profile"),
-    pytest.param(EVENTS | {"ip": "x"}, True, "invalid_ip", id="ip-is-true"),
+    pytest.param(
+        USERS | {"latitude": "x", "longitude": "x"}, 91, "invalid_latitude", id="latitude"
+    ),
     pytest.param(EVENTS | {"insert_id": ["x"]}, None, "null_key", id="no-key"),
     pytest.param(EVENTS | {"insert_id": ["x"]}, [], "invalid_key", id="key-is-a-list"),
     pytest.param(EVENTS | {"insert_id": ["x"]}, float("inf"), "not_a_number", id="key-is-infinite"),
@@ -119,6 +123,13 @@ CASES = [
         " ",
         "invalid_identity_id",
         id="blank-identified-id",
+    ),
+    pytest.param(
+        ORIGINAL
+        | {"event": "$identify", "properties": {"$identified_id": "user", "$anon_id": "x"}},
+        "no-uuid",
+        "invalid_anon_id",
+        id="anonymous-id-is-no-uuid",
     ),
     pytest.param(
         {"time": "created_at", "user_id": "user", "event_from": "x", "properties": []},

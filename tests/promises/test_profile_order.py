@@ -23,7 +23,7 @@ FORGETS_SCHEMA = schema("forgets", "id", id="string")
 BY_ID = {"type": "users", "distinct_id": "id"}
 STREAMS: dict[str, Any] = {
     "users": [
-        {**BY_ID, "properties": {"Now": "now"}, "delete_when": "gone"},
+        {**BY_ID, "properties": {"Now": "now"}, "nulls": "keep", "delete_when": "gone"},
         {**BY_ID, "operation": "set_once", "properties": {"First": "first"}},
         {**BY_ID, "operation": "union", "properties": {"Tags": "more"}},
         {**BY_ID, "operation": "remove", "properties": {"Tags": "less"}},

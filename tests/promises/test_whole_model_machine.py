@@ -41,7 +41,12 @@ COLUMNS = {
 }
 SCHEMA = {"type": "object", "properties": COLUMNS}
 OTHER_SCHEMA = {"type": "object", "properties": {**COLUMNS, "extra": {"type": "string"}}}
-LATEST = {"type": "users", "distinct_id": "user", "properties": {"Last": "last"}}
+LATEST = {
+    "type": "users",
+    "distinct_id": "user",
+    "properties": {"Last": "last"},
+    "nulls": "keep",  # so that a record may say nothing
+}
 STREAMS: dict[str, Any] = {
     "s": [
         {"event": "E", "time": "at", "distinct_id": "user", "properties": "*"},

@@ -98,10 +98,10 @@ def refusal(import_, event):
 
 @pytest.fixture
 def update(http):
-    """POST profile updates to /engage or /groups; the token is added."""
+    """POST profile updates to /engage or /groups; the token is added, and that nobody was seen."""
 
     def update(sandbox, updates, *, path="/engage", **query):
-        rows = [{"$token": "sandbox-token", **row} for row in updates]
+        rows = [{"$token": "sandbox-token", "$ignore_time": True, **row} for row in updates]
         return http.post(f"{sandbox.url}{path}", json=rows, params=query, timeout=60)
 
     return update

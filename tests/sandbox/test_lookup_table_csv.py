@@ -64,6 +64,9 @@ def test_gzip_is_unpacked(sandbox, put_table, table):
         ("k,v\n1,a\n2\n", 2, "invalid row: wrong number of fields"),
         ("k,v\n1,a,b\n", 1, "invalid row: wrong number of fields"),
         ("k,v\n1,a\n1,b\n", 2, "invalid row: row indexes 1 and 2 have the same primary key"),
+        ("k,v\n007,a\n7,b\n", 2, "invalid row: row indexes 1 and 2 have the same primary key"),
+        ("k,v\n7.0,a\n7,b\n", 2, "invalid row: row indexes 1 and 2 have the same primary key"),
+        ("k,v\nTRUE,a\ntrue,b\n", 2, "invalid row: row indexes 1 and 2 have the same primary key"),
         ("k,k\n1,a\n", 0, "invalid header: column names must be unique"),
         ("k\n1\n", 0, "invalid header: fewer than 2 columns"),
     ],
@@ -80,6 +83,14 @@ def test_a_bad_row_spoils_the_table(sandbox, put_table, table, csv, index, messa
         "failed_records": [{"index": index, "message": message}],
     }
     assert table().rows == [["9", "z"]]
+
+
+def test_keys_of_different_types_are_different(sandbox, put_table, table):
+    """Of integers each digit counts."""
+    keys = ["1", "true", "a", "1.10.0", "12345678901234567890", "12345678901234567891", "[1]"]
+    put_table(sandbox, "k,v\n" + "".join(f"{key},x\n" for key in keys))
+
+    assert [row[0] for row in table().rows] == keys
 
 
 def test_ten_bad_rows_are_named(sandbox, put_table):

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from datetime import datetime
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -143,7 +144,7 @@ def test_gzip_is_refused(start, http):
 
 
 def test_a_form_is_understood(sandbox, http):
-    row = {"$token": "sandbox-token", **user(set={"a": 1})}
+    row = {"$token": "sandbox-token", "$ignore_time": True, **user(set={"a": 1})}
     reply = http.post(f"{sandbox.url}/engage", data={"data": json.dumps(row), "verbose": 1})
 
     assert reply.json() == {"status": 1, "error": None}
@@ -218,7 +219,8 @@ def test_applied_updates_are_kept_in_order_of_arrival(sandbox, update, path):
     if path == "/groups":
         kept, other = other, kept
 
-    assert [{"$token": "sandbox-token", **row} for row in sent] == kept
+    unseen = {"$token": "sandbox-token", "$ignore_time": True}
+    assert [{**unseen, **row} for row in sent] == kept
     assert other == []
 
 
@@ -230,6 +232,44 @@ def test_updates_are_counted_though_none_is_kept(start, update):
 
     assert (summary.user_updates, summary.group_updates) == (2, 1)
     assert counting.user_updates() == counting.group_updates() == []
+
+
+@pytest.mark.parametrize(
+    ("updates", "is_seen"),
+    [
+        ([{}], True),
+        ([{"$ignore_time": False}], True),
+        ([{"$ignore_time": True}], False),
+        ([{}, {"$ignore_time": True}], True),
+    ],
+)
+def test_an_update_is_a_sign_of_life_unless_it_says_no(sandbox, http, updates, is_seen):
+    """What Mixpanel shows as "Updated at"."""
+    rows = [{"$token": "sandbox-token", **user(set={"a": 1}), **more} for more in updates]
+    http.post(f"{sandbox.url}/engage", json=rows)
+    http.post(f"{sandbox.url}/groups", json=[{"$token": "sandbox-token", **group(set={"a": 1})}])
+
+    assert ("$last_seen" in sandbox.users["u"]) is is_seen
+    assert list(sandbox.groups.values()) == [{"a": 1}]
+    if is_seen:
+        datetime.strptime(sandbox.users["u"]["$last_seen"], "%Y-%m-%dT%H:%M:%S")  # noqa: DTZ007
+
+
+@pytest.mark.parametrize(
+    ("updates", "expected"),
+    [
+        ([user(set={"a": 1}), user(set={"a": None})], {"a": None}),
+        ([user(set={"a": None}), user(set_once={"a": 1})], {"a": 1}),
+        ([user(set={"a": None}), user(add={"a": 1})], {"a": 1}),
+        ([user(set={"a": None}), user(union={"a": ["x"]})], {"a": ["x"]}),
+    ],
+)
+def test_a_null_is_not_set(sandbox, update, http, updates, expected):
+    update(sandbox, updates)
+    page = http.get(sandbox.url).text
+
+    assert sandbox.users["u"] == expected
+    assert ("<dt>a</dt><dd>(not set)</dd>" in page) == (expected["a"] is None)
 
 
 NAMES = st.sampled_from("ab")

@@ -72,8 +72,9 @@ def test_profiles_are_limited_the_last_changed_first(sandbox, update, http):
     assert get("users") == {"a": {"n": 3}, "c": {"n": 2}, "b": {"n": 1}}
     assert list(get("users", limit=2)) == ["a", "c"]
     assert get("groups", limit=1) == {"k": {"2": {"n": 2}}}
-    assert {"$token": "sandbox-token", **users[3]} == get("user_updates", limit=1)[0]
-    assert [{"$token": "sandbox-token", **row} for row in groups] == get("group_updates")
+    unseen = {"$token": "sandbox-token", "$ignore_time": True}
+    assert {**unseen, **users[3]} == get("user_updates", limit=1)[0]
+    assert [{**unseen, **row} for row in groups] == get("group_updates")
 
 
 def test_events_are_filtered_and_limited(sandbox, event, import_, http):
@@ -118,6 +119,9 @@ def test_the_summary_counts(sandbox, event, import_, update, http):
         "duplicates": 0,
         "report_rows": 2,
         "compacted_rows": 2,
+        "ignored": 0,
+        "texts_cut": 0,
+        "identities_ignored": {},
         "rejected": 1,
         "rejected_by_message": {"'event' must not be missing or blank": 1},
         "events": {

@@ -24,6 +24,7 @@ from target_mixpanel.specs.spec import (
     LookupTableSpec,
     MatchedColumns,
     NamedProperties,
+    Place,
     PropertyNames,
     SimplifiedId,
     UserSpec,
@@ -478,3 +479,46 @@ def test_no_message_shows_a_value(mapping, key, value):
         spec_of(mapping, **{key: value})
     except SettingsError as error:
         assert CANARY not in str(error)  # noqa: PT017
+
+
+@pytest.mark.parametrize("mapping", [USERS, GROUPS], ids=["users", "groups"])
+def test_a_null_clears_unless_the_mapping_says_otherwise(mapping):
+    assert [spec_of(mapping).nulls, spec_of(mapping, nulls="unset").nulls] == ["clear", "unset"]
+    assert complaint(mapping, nulls="drop").startswith('streams.s.nulls: expected one of "clear", ')
+    assert complaint(mapping, nulls="keep", operation="union") == (
+        "streams.s.nulls: goes with operation set only; with union a null says nothing, so leave "
+        "it out"
+    )
+
+
+def test_a_user_has_a_place_and_may_have_been_seen():
+    spec = spec_of(USERS, latitude="lat", longitude=["geo", "lon"], updates_last_seen=True)
+
+    assert (spec.located_at, spec.updates_last_seen) == (
+        Place(Column("lat"), Column(("geo", "lon"))),
+        True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({"latitude": "lat"}, "latitude: latitude and longitude go together; name the columns of "),
+        ({"longitude": "lon"}, "longitude: latitude and longitude go together; name the columns "),
+        ({"updates_last_seen": "no"}, "updates_last_seen: expected true or false, got a text"),
+        (
+            {"operation": "delete", "properties": None, "updates_last_seen": True},
+            "updates_last_seen: means nothing with operation delete; leave it out",
+        ),
+        (
+            {"properties": {"$ignore_time": {"value": True}}},
+            'properties: "$ignore_time" is set by the mapping\'s updates_last_seen; give the ',
+        ),
+        (
+            {"properties": {"$latitude": "lat"}},
+            'properties: "$latitude" is set by the mapping\'s latitude; give the property ',
+        ),
+    ],
+)
+def test_what_stands_around_an_update_has_keys_of_its_own(more, expected):
+    assert complaint(USERS, **more).startswith(f"streams.s.{expected}")

@@ -272,6 +272,31 @@ def test_a_time_zone_that_is_none_is_refused(zone):
             {"user_id": "u"}, " has distinct_id beside user_id or device_id; keep ", id="two-ids"
         ),
         pytest.param(
+            {"distinct_id": {"column": "a", "nobody": "0"}},
+            "distinct_id.nobody: expected a list of values, got a text",
+            id="nobody-text",
+        ),
+        pytest.param(
+            {"distinct_id": {"column": "a", "nobody": []}},
+            "distinct_id.nobody: is empty; list ",
+            id="nobody-empty",
+        ),
+        pytest.param(
+            {"distinct_id": {"column": "a", "nobody": ["0", False]}},
+            "distinct_id.nobody: expected texts or numbers, got true or false",
+            id="nobody-boolean",
+        ),
+        pytest.param(
+            {"distinct_id": {"value": "a", "nobody": ["0"]}},
+            "distinct_id.nobody: goes with column only; leave it out",
+            id="nobody-of-a-value",
+        ),
+        pytest.param(
+            {"time": {"column": "a", "nobody": ["0"]}},
+            "time.nobody: is not known; ",
+            id="nobody-of-a-time",
+        ),
+        pytest.param(
             {"distinct_id": {"value": None}}, "distinct_id.value: is null, so every ", id="null-id"
         ),
         pytest.param(
@@ -573,6 +598,16 @@ def test_properties_are_spelled(properties, expected):
             id="both",
         ),
         pytest.param({"distinct_id": {"value": ""}}, DistinctId(Constant("")), id="nobody"),
+        pytest.param(
+            {"distinct_id": {"column": "a", "nobody": ["0", 0], "default": ""}},
+            DistinctId(Column("a", default="", nobody=("0", 0))),
+            id="guests",
+        ),
+        pytest.param(
+            {"user_id": {"column": "a", "nobody": ["0"]}, "device_id": "b"},
+            SimplifiedId(Column("a", nobody=("0",)), Column("b")),
+            id="guests-with-devices",
+        ),
         pytest.param({"distinct_id": ["a", "b"]}, DistinctId(Column(("a", "b"))), id="path"),
     ],
 )

@@ -22,7 +22,8 @@ OWN_NAMES = re.compile(
     r"(?:c|column|constant|convert|default|get|id|known|read)\d+"
     r"|make_event|make_properties|fetch_time|identify|is_plain_number|map_record|map_values|name|name_event|type|str"
     r"|read_insert_id|read_ip|read_time|record|now_ms|values|time|time_ms|insert_id|content|isspace"
-    r"|CloserLookError|Event|may_change|takes|properties|beyond|new_columns|more|widened"
+    r"|CloserLookError|Event|UNSET|event_field|event_text|may_change|takes|properties|beyond"
+    r"|new_columns|more|widened"
 )
 HOSTILE = (
     '"',

@@ -199,6 +199,7 @@ def test_the_report_as_json(summary, clock):
                 "cut_texts": [],
                 "columns_left_out": [{"column": "address", "why": "hold objects"}],
                 "new_columns": ["coupon"],
+                "ids_dropped": {},
                 "filtered": 1,
                 "deleted": 0,
                 "pending": 2,
