@@ -224,7 +224,7 @@ class Courier:
             self._stop.wait(wait_s)
 
     def _attempt(self, part: Batch, payload: Payload, *, is_retry: bool) -> Verdict:
-        with self._gate.admission(len(part.rows)) as admission:
+        with self._gate.admission(len(part.rows), is_full=part.is_full) as admission:
             started_at = self._clock()
             self._reports.on_request(part, payload.body_bytes, is_retry)
             reply = self._transport.send(part.route.endpoint, payload.body)
@@ -234,6 +234,7 @@ class Courier:
                     wait_s = self._retry.first_wait_s
                     self._gate.rate_limited(admission, hold_s=at_least_s, retry_s=wait_s)
                 case TryAgain(is_overload=is_overload, at_least_s=at_least_s):
+                    self._gate.failed()
                     if is_overload or at_least_s:
                         self._gate.overloaded(admission, at_least_s)
                 case _:
