@@ -2,21 +2,12 @@
 
 from typing import Any, Final
 
-OFFSET_IN_LISTS: Final = ""
-"""Behind a date-time in a list: "" once these, too, become Mixpanel's dates."""
-
-ARE_ZERO_DATES_LEFT_OUT: Final = True
-"""The year 1 among them. Or else they arrive as the texts that they are."""
-
-ARE_BLANKS_NOBODY: Final = False
-"""Or else an id of white space is somebody's."""
-
 LARGEST_INTEGER: Final = 2**53
 
 
 def user_id(text: str) -> str:
     """Return whose an event is, by the text of a column whose default is nobody."""
-    return text.strip() if ARE_BLANKS_NOBODY else text
+    return text.strip()
 
 
 def known(row: dict[str, Any]) -> dict[str, Any]:

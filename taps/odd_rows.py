@@ -3,21 +3,21 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from taps.expectations import ARE_ZERO_DATES_LEFT_OUT, OFFSET_IN_LISTS, known
+from taps.expectations import known
 from taps.postgres import Postgres
 
 _DATE: Final = """'YYYY-MM-DD"T"HH24:MI:SS'"""
 _LAST: Final = "'9999-12-31T23:59:59'"
-_FIRST: Final = "NULL" if ARE_ZERO_DATES_LEFT_OUT else "'0001-01-01T00:00:00'"
+_FIRST: Final = "NULL"
 
 _HOURS: Final = "to_char(extract(timezone_hour FROM clock_tz), 'SG00:\"00\"')"
 
 _MOMENTS: Final = f"""(
-    SELECT array_agg(to_char(m AT TIME ZONE 'UTC', {_DATE}) || '{OFFSET_IN_LISTS}' ORDER BY nr)
+    SELECT array_agg(to_char(m AT TIME ZONE 'UTC', {_DATE}) ORDER BY nr)
     FROM unnest(moments) WITH ORDINALITY AS _ (m, nr)
 )"""
-_DAYS: Final = f"""(
-    SELECT array_agg(to_char(d, 'YYYY-MM-DD"T00:00:00{OFFSET_IN_LISTS}"') ORDER BY nr)
+_DAYS: Final = """(
+    SELECT array_agg(to_char(d, 'YYYY-MM-DD"T00:00:00"') ORDER BY nr)
     FROM unnest(days) WITH ORDINALITY AS _ (d, nr)
 )"""
 
@@ -35,8 +35,7 @@ def _instant(column: str, utc: str, least: str) -> str:
 def _day(spelling: str) -> str:
     """Return the column day as to_char spells it, but for the two that mean no day."""
     spelled, last = (f"to_char({day}, {spelling})" for day in ("day", "date '9999-12-31'"))
-    zero = "NULL" if ARE_ZERO_DATES_LEFT_OUT else spelled
-    return f"""CASE day WHEN 'infinity' THEN {last} WHEN '0001-01-01' THEN {zero}
+    return f"""CASE day WHEN 'infinity' THEN {last} WHEN '0001-01-01' THEN NULL
         ELSE {spelled} END"""
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 
 from taps.arrived import events, users
-from taps.expectations import ARE_ZERO_DATES_LEFT_OUT, known
+from taps.expectations import known
 from taps.mariadb import DATABASE, PASSWORD, USER, MariaDB
 from taps.pipe import Pipe, selected
 from taps.places import HERE
@@ -43,7 +43,7 @@ OF_TABLES: Final = {
     **{name: name for name in _AS_THEY_ARE},
     **{name: _truth(name) for name in _TRUTHS},
     **{name: f"round(time_to_sec({name}) * 1000000)" for name in _DURATIONS},
-    **{name: _day(name, "NULL" if ARE_ZERO_DATES_LEFT_OUT else name) for name in _DAYS},
+    **{name: _day(name, "NULL") for name in _DAYS},
     "raw": "hex(raw)",
     "doc": "cast(doc AS char)",
 }

@@ -70,6 +70,10 @@ class StateOutputError(TargetMixpanelError):
     """A STATE line could not be written to stdout."""
 
 
+class ThreadsError(TargetMixpanelError):
+    """The machine has no room for the run's threads."""
+
+
 class ShutdownTimeoutError(TargetMixpanelError):
     """What was read could not be settled within `shutdown_timeout_seconds` of a signal."""
 

@@ -157,9 +157,10 @@ def _watch(child: int, standard: list[int], status: int) -> NoReturn:
 
 
 if __name__ == "__main__":
-    from target_mixpanel.singer.target import TargetMixpanel
+    from target_mixpanel.singer.cli import main
+    from target_mixpanel.singer.target import TargetMixpanel  # noqa: F401 (imported beforehand)
 
     gc.freeze()  # what is shared stays shared
     sys.argv[1:] = _serve(socket.socket(fileno=int(sys.argv[1])))
     sys.argv[0] = "target-mixpanel"
-    TargetMixpanel.cli()
+    main()

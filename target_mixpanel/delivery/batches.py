@@ -24,10 +24,12 @@ class Batch(msgspec.Struct, frozen=True):
     route: Route
     lane: int | None = None
     """Batches of one lane are delivered in the order submitted, one at a time; None: in any."""
+    is_full: bool = False
+    """Whether it went for want of room, and not of time: there was more to send."""
 
     def of(self, rows: Sequence[Row]) -> "Batch":
         """Return a batch like this one of other *rows*."""
-        return Batch(rows, self.tag, self.closed_at, self.route, self.lane)
+        return msgspec.structs.replace(self, rows=rows)
 
     def halves(self) -> tuple["Batch", "Batch"]:
         """Return the batch as two of about the same number of rows; it has at least two."""
@@ -86,21 +88,24 @@ class BatchBuilder:
         size = len(row.body) + self._row_bytes
         full = None
         if self._bytes + size > self._size_limit.max_bytes:
-            full = self.take()
+            full = self._take(is_full=True)
         rows = self._rows
         rows.append(row)
         self._bytes += size
         if self.due_at is None:
             self.due_at = self._clock() + self._max_age_s
         if full is None and len(rows) >= self._max_rows:
-            full = self.take()
+            full = self._take(is_full=True)
         return full
 
     def take(self) -> Batch | None:
         """Return the rows so far as a batch, None if there are none."""
+        return self._take(is_full=False)
+
+    def _take(self, *, is_full: bool) -> Batch | None:
         if not self._rows:
             return None
-        batch = Batch(self._rows, self._tag, self._clock(), self._route, self._lane)
+        batch = Batch(self._rows, self._tag, self._clock(), self._route, self._lane, is_full)
         self._rows = []
         self._bytes = self._route.frame_bytes
         self.due_at = None

@@ -121,12 +121,13 @@ class Courier:
         Raises:
             TargetMixpanelError: It cannot be done; nothing is reported of what is not known.
         """
+        began_at = self._clock()  # its parts have no longer than the whole
         parts = [batch]
         while parts:
             part = parts.pop()
-            verdict = self._final_verdict(part)
+            verdict = self._final_verdict(part, began_at)
             if may_double(part, verdict):
-                parts.extend(self._part_from_ambiguous(part, verdict))
+                parts.extend(self._part_from_ambiguous(part, verdict, began_at))
                 continue
             match verdict:
                 case Delivered():
@@ -147,10 +148,7 @@ class Courier:
                     kind = CredentialsError if is_about_credentials else EndpointError
                     raise kind(f"{self._host}: {reason}")
                 case TryAgain(reason=reason):
-                    raise DeliveryAbandonedError(
-                        f"{self._host}: {reason}; gave up after retry_max_elapsed_seconds "
-                        f"{self._retry.max_elapsed_s:g}, and STATE stays where it was",
-                    )
+                    raise self._abandoned(reason)
                 case TableRefused(message=message):
                     raise LookupTableError(message)
                 case NoSuchTable() as missing:
@@ -165,7 +163,9 @@ class Courier:
         self._settle_refused(part, [RefusedRow(0, reason, None)])
         return ()
 
-    def _part_from_ambiguous(self, part: Batch, verdict: Verdict) -> Sequence[Batch]:
+    def _part_from_ambiguous(
+        self, part: Batch, verdict: Verdict, began_at: float
+    ) -> Sequence[Batch]:
         """Set the rows aside that may not be sent again; return the others to send, if any."""
         ambiguous = part.of([row for row in part.rows if not row.is_repeatable])
         detail = f"may have been applied, and twice is not once ({ambiguity(verdict)})"
@@ -176,7 +176,10 @@ class Courier:
         if len(ambiguous.rows) == len(part.rows):
             return ()
         if isinstance(verdict, TryAgain):
-            self._stop.wait(max(self._retry.first_wait_s, verdict.at_least_s))
+            wait_s = max(self._retry.first_wait_s, verdict.at_least_s)
+            if not self._retry.allows(wait_s, self._clock() - began_at):
+                raise self._abandoned(verdict.reason)
+            self._stop.wait(wait_s)
         return [part.of([row for row in part.rows if row.is_repeatable])]
 
     def _no_such_table(self, missing: NoSuchTable, part: Batch) -> LookupTableError:
@@ -193,10 +196,16 @@ class Courier:
         self._reports.on_rejected(part, rejections)
         self._reports.on_settled(part)
 
-    def _final_verdict(self, part: Batch) -> Verdict:
+    def _abandoned(self, reason: str) -> DeliveryAbandonedError:
+        return DeliveryAbandonedError(
+            f"{self._host}: {reason}; gave up after retry_max_elapsed_seconds "
+            f"{self._retry.max_elapsed_s:g}, and STATE stays where it was",
+        )
+
+    def _final_verdict(self, part: Batch, began_at: float) -> Verdict:
         """Send *part* until the verdict is one that a repeat cannot better, or time is up."""
         payload = part.route.pack(part.rows)
-        repeats = Repeats(self._retry, self._clock)
+        repeats = Repeats(self._retry, self._clock, began_at)
         while True:
             repeats.attempts += 1
             verdict = self._attempt(part, payload, is_retry=repeats.attempts > 1)
@@ -215,7 +224,7 @@ class Courier:
             self._stop.wait(wait_s)
 
     def _attempt(self, part: Batch, payload: Payload, *, is_retry: bool) -> Verdict:
-        with self._gate.admission(len(part.rows)) as admission:
+        with self._gate.admission(len(part.rows), is_full=part.is_full) as admission:
             started_at = self._clock()
             self._reports.on_request(part, payload.body_bytes, is_retry)
             reply = self._transport.send(part.route.endpoint, payload.body)
@@ -225,6 +234,7 @@ class Courier:
                     wait_s = self._retry.first_wait_s
                     self._gate.rate_limited(admission, hold_s=at_least_s, retry_s=wait_s)
                 case TryAgain(is_overload=is_overload, at_least_s=at_least_s):
+                    self._gate.failed()
                     if is_overload or at_least_s:
                         self._gate.overloaded(admission, at_least_s)
                 case _:

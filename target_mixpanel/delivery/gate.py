@@ -1,5 +1,6 @@
 """How many requests may be in flight, and when may the next one start?"""
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +11,8 @@ import msgspec
 
 from target_mixpanel.delivery.pace import PROBE_S, Pace
 from target_mixpanel.stop import Stop
+
+logger = logging.getLogger("target-mixpanel.delivery")
 
 _DECREASE: Final = 0.5
 _LEAST: Final = 1.0
@@ -47,6 +50,8 @@ class Admission(msgspec.Struct):
 
     round: int
     started_at: float
+    is_telling: bool
+    """Whether there was more to send than it: it is full, or was held back."""
 
 
 class Gate:
@@ -65,39 +70,67 @@ class Gate:
         self.pace = Pace(max_events_per_second)
         self._clock = clock
         self._in_flight = 0
+        self._telling_in_flight = 0
+        self._held_back = 0
         self._held_until = 0.0
         self._changed = threading.Condition()
 
     @contextmanager
-    def admission(self, events: int) -> Iterator[Admission]:
+    def admission(self, events: int, *, is_full: bool = False) -> Iterator[Admission]:
         """
         Wait until a request of *events* may start, and hold its place.
+
+        Args:
+            events: How many it has.
+            is_full: Whether it has no room for more.
 
         Raises:
             TargetMixpanelError: The run is over.
         """
         with self._changed:
-            while (wait_s := self._wait_s()) > 0:
-                self._stop.raise_if_over()
-                self._changed.wait(min(wait_s, _LOOK_UP_S))
-            self._stop.raise_if_over()
+            was_held_back = self._hold_back()
+            now = self._look()
             self._in_flight += 1
-            now = self._clock()
+            admission = Admission(self.width.round, now, is_full or was_held_back)
+            self._telling_in_flight += admission.is_telling
             self.pace.start(events, now)
-            admission = Admission(self.width.round, now)
         try:
             yield admission
         finally:
             with self._changed:
+                self._look()
                 self._in_flight -= 1
+                self._telling_in_flight -= admission.is_telling
                 self._changed.notify_all()
+
+    def _hold_back(self) -> bool:
+        """Wait until the next request may start; say whether there was anything to wait for."""
+        was_held_back = False
+        self._held_back += 1
+        try:
+            while (wait_s := self._wait_s()) > 0:
+                was_held_back = True
+                self._stop.raise_if_over()
+                self._changed.wait(min(wait_s, _LOOK_UP_S))
+                self._look()
+        finally:
+            self._held_back -= 1
+        self._stop.raise_if_over()
+        return was_held_back
 
     def good(self, admission: Admission, events: int) -> None:
         """A request of *events* was answered: let a little more through."""
         with self._changed:
             self.width.good()
-            self.pace.accepted(events, self._clock(), started_at=admission.started_at)
+            before = self.pace.is_closed
+            now = self._look()
+            self.pace.accepted(
+                events, now, started_at=admission.started_at, is_telling=admission.is_telling
+            )
             self._changed.notify_all()
+            rate = self.pace.events_per_s(now)
+        if before and not self.pace.is_closed and rate is not None:
+            logger.info("pace: Mixpanel takes about %s events a second", f"{rate:,.0f}")
 
     def rate_limited(self, admission: Admission, *, hold_s: float, retry_s: float) -> None:
         """
@@ -110,14 +143,28 @@ class Gate:
         """
         with self._changed:
             self.width.overloaded(admission.round)
-            self.pace.refused(self._clock())
-            self._hold(max(hold_s, min(retry_s, PROBE_S)))
+            wait_s = max(hold_s, min(retry_s, PROBE_S))
+            self.pace.refused(self._look(), wait_s, is_telling=admission.is_telling)
+            self._hold(wait_s)
 
     def overloaded(self, admission: Admission, hold_s: float = 0.0) -> None:
         """The server has too much to do: halve, and let nothing start for *hold_s*."""
         with self._changed:
             self.width.overloaded(admission.round)
             self._hold(hold_s)
+
+    def failed(self) -> None:
+        """No answer says how fast Mixpanel takes events."""
+        with self._changed:
+            self._look()
+            self.pace.failed()
+
+    def _look(self) -> float:
+        """Let the pace know what was under way until now; return the time."""
+        now = self._clock()
+        share = self._telling_in_flight / int(self.width.requests)
+        self.pace.pass_time(now, 1.0 if self._held_back else min(share, 1.0))
+        return now
 
     def _hold(self, seconds: float) -> None:
         self._held_until = max(self._held_until, self._clock() + seconds)

@@ -9,7 +9,9 @@ from typing import Final, Self
 
 from target_mixpanel.delivery.batches import Batch
 from target_mixpanel.delivery.courier import Courier
+from target_mixpanel.errors import ThreadsError
 from target_mixpanel.stop import Stop
+from target_mixpanel.threads import start
 
 _LOOK_UP_S: Final = 0.2
 """How often a wait looks whether the run is over."""
@@ -129,9 +131,18 @@ class Outbox:
             self._unfinished -= 1
             self._finished.notify_all()
 
+    def _close(self) -> None:
+        with self._submitted:
+            self._is_closed = True
+            self._submitted.notify_all()
+
     def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
+        try:
+            for thread in self._threads:
+                start(thread)
+        except ThreadsError:
+            self._close()  # for those that did start
+            raise
         return self
 
     def __exit__(
@@ -142,9 +153,7 @@ class Outbox:
     ) -> None:
         if error is not None:
             self._stop.fail(error)
-        with self._submitted:
-            self._is_closed = True
-            self._submitted.notify_all()
+        self._close()
         if self._stop.has_failed:
             # What is in flight is abandoned: its STATE was never printed. Nobody waits for the
             # senders, but none may outlive its request: this process may go on to another run.

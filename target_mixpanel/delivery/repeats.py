@@ -43,14 +43,24 @@ class RetryPolicy(msgspec.Struct, frozen=True):
         """The longest that the first wait may last, if the server asks for no more."""
         return self.initial_s + self.jitter_s
 
+    def allows(self, wait_s: float, elapsed_s: float) -> bool:
+        """Say whether there is time for a wait, *elapsed_s* after the first request."""
+        return elapsed_s + wait_s <= self.max_elapsed_s
+
 
 class Repeats:
     """The requests of one batch: how long to wait before the next one, and whether there is one."""
 
-    def __init__(self, retry: RetryPolicy, clock: Callable[[], float]) -> None:
+    def __init__(self, retry: RetryPolicy, clock: Callable[[], float], began_at: float) -> None:
+        """
+        Args:
+            retry: The operator's wishes.
+            clock: Monotonic seconds.
+            began_at: When the batch was first sent, of which this may be a part.
+        """
         self._retry = retry
         self._clock = clock
-        self._started_at = clock()
+        self._began_at = began_at
         backoff = tenacity.wait_exponential(multiplier=retry.initial_s, max=retry.max_s)
         jitter = tenacity.wait_random(retry.jitter_s * _LEAST_JITTER_SHARE, retry.jitter_s)
         self._backoff = backoff + jitter
@@ -66,8 +76,8 @@ class Repeats:
         match verdict:
             case TryAgain(at_least_s=at_least_s):
                 wait_s = max(wait_s, at_least_s)
-                elapsed_s = self._clock() - self._started_at
-                return wait_s if elapsed_s + wait_s <= self._retry.max_elapsed_s else None
+                elapsed_s = self._clock() - self._began_at
+                return wait_s if self._retry.allows(wait_s, elapsed_s) else None
             case Unaccounted():
                 self._sums_that_failed += 1
                 return wait_s if self._sums_that_failed < _TRIES_AT_A_SUM else None

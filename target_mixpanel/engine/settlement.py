@@ -1,5 +1,6 @@
 """Mixpanel has answered: which records are settled, and which STATE may be written?"""
 
+import logging
 import threading
 import time
 from collections import Counter
@@ -13,7 +14,10 @@ from target_mixpanel.engine.checkpoints import CheckpointLedger
 from target_mixpanel.engine.cut_texts import warn_of_cut_texts
 from target_mixpanel.engine.segment import Segment
 from target_mixpanel.engine.summary import StreamCounts, Summary
+from target_mixpanel.errors import printable
 from target_mixpanel.model import Record, Rejection
+
+logger = logging.getLogger("target-mixpanel")
 
 _span_of: Final = attrgetter("span")
 _kind_of: Final = attrgetter("source", "is_rejected", "waits_for_table")
@@ -80,7 +84,7 @@ class Settlement:
                 count(records)
         seconds = self._clock() - batch.closed_at
         for counts, rows in _rows_by_stream(batch).items():
-            counts.on_batch(rows, seconds)
+            _tell(counts, rows, seconds)
         warn_of_cut_texts(batch)
         for counts, deletions in _deletions(batch).items():
             counts.count_deleted(deletions)
@@ -130,6 +134,14 @@ class Settlement:
                 return
             self._on_safe(state)
             self._last_state = state
+
+
+def _tell(counts: StreamCounts, rows: int, seconds: float) -> None:
+    """Tell whoever measures; what goes wrong there is not the run's trouble."""
+    try:
+        counts.on_batch(rows, seconds)
+    except Exception as error:  # noqa: BLE001 (whatever a door does there)
+        logger.debug("%s: a metric failed with %s", printable(counts.stream), type(error).__name__)
 
 
 def _rows_by_stream(batch: Batch) -> Mapping[StreamCounts, int]:

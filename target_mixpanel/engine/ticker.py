@@ -4,6 +4,8 @@ import threading
 from collections.abc import Callable
 from typing import Final, Self
 
+from target_mixpanel.threads import start
+
 _LONGEST_WAIT_S: Final = 0.5
 """A batch may be begun right after a look."""
 
@@ -40,7 +42,7 @@ class Ticker:
             self._on_error(error)
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        start(self._thread)
         return self
 
     def __exit__(self, *_: object) -> None:

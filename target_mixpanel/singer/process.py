@@ -2,26 +2,28 @@
 
 import logging
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from types import FrameType
-from typing import Final
+from typing import Final, NoReturn
 
 from singer_sdk.exceptions import MissingKeyPropertiesError, RecordsWithoutSchemaException
 
 from target_mixpanel.engine.ending import also
 from target_mixpanel.engine.engine import Engine
-from target_mixpanel.errors import RefusedTrialError, StateOutputError, TargetMixpanelError
+from target_mixpanel.errors import (
+    RefusedTrialError,
+    ShutdownTimeoutError,
+    StateOutputError,
+    TargetMixpanelError,
+)
 from target_mixpanel.redaction import Redactor
+from target_mixpanel.singer.signals import SIGNAL_EXIT, UNSETTLED_EXIT, hear_signals
 from target_mixpanel.stop import Stop
 
 logger = logging.getLogger("target-mixpanel")
-
-_SIGNAL_EXIT: Final = 128
-"""A process that a signal ended exits with this plus the signal's number."""
 
 _TRIAL_EXIT: Final = 77
 """EX_NOPERM: what was tried were the credentials."""
@@ -41,24 +43,31 @@ some 50 a request: 3 % fewer events a second go out, and 8 % fewer where replies
 def own_process(engine: Engine) -> None:
     """Take the process' signals, logs and switches: for a command, not for a library."""
     _redact_logs(Redactor(engine.secrets))
-    _take_signals(engine.stop)
+    hear_signals(engine.stop, engine.settings.shutdown_timeout_seconds)
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
 
 
 def run(engine: Engine, load: Callable[[], None]) -> int:
     """Let *load* load the whole input with *engine*, report how it went, return the exit code."""
-    problem: str | None = None
-    code = 0
     try:
         load()
     except Exception as error:  # noqa: BLE001 (the top: a traceback could show a record)
-        code = _TRIAL_EXIT if isinstance(error, RefusedTrialError) else 1
-        problem = also(_said(error), engine.salvage(error))
-    engine.ending.report(None if problem is None else engine.secrets.hide(problem))
-    if code:
-        return code
-    number = engine.stop.signal_number
-    return 0 if number is None else _SIGNAL_EXIT + number
+        said = _said(error)
+        problem = also(said, engine.salvage(error)) or said
+        engine.ending.report(engine.secrets.hide(problem))
+        return _exit_code(error)
+    engine.ending.report(None)
+    return 0
+
+
+def _exit_code(error: Exception) -> int:
+    match error:
+        case RefusedTrialError():
+            return _TRIAL_EXIT
+        case ShutdownTimeoutError():
+            return UNSETTLED_EXIT
+        case _:
+            return 1
 
 
 def write_state(state: bytes) -> None:
@@ -81,13 +90,20 @@ def write_state(state: bytes) -> None:
         ) from None
 
 
-def leave(code: int) -> None:
-    """End the process; a stdout that is gone must not turn into a traceback at the very end."""
-    try:
-        sys.stdout.flush()
-    except (OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    sys.exit(code)
+def leave(code: int, stop: Stop | None) -> NoReturn:
+    """
+    End the process, here and now: with *code*, or as a signal asks that came meanwhile.
+
+    Python's own way out first gives signals back their power to kill, and shows a traceback when
+    stdout is gone.
+    """
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    if code == 0 and stop is not None and stop.signal_number is not None:
+        code = SIGNAL_EXIT + stop.signal_number
+    os._exit(code)
 
 
 def _redact_logs(redactor: Redactor) -> None:
@@ -95,20 +111,6 @@ def _redact_logs(redactor: Redactor) -> None:
     for each in loggers:
         for handler in getattr(each, "handlers", ()):
             handler.addFilter(redactor)
-
-
-def _take_signals(stop: Stop) -> None:
-    def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        first = stop.signal_number
-        if first is None:
-            stop.request(number)
-        elif (first, number) != (signal.SIGINT, signal.SIGTERM):
-            # Meltano sends SIGINT, then SIGTERM: one wish. Another second signal is impatience.
-            os.write(2, b"target-mixpanel: second signal, stopped at once; STATE stays\n")
-            os._exit(_SIGNAL_EXIT + number)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, handle)
 
 
 def _said(error: Exception) -> str:

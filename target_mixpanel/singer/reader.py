@@ -32,6 +32,9 @@ _FAST_LINES_KEPT: Final = 20_000
 
 _BEGINNING_MAX_BYTES: Final = 400
 
+_LONGEST_WAIT_S: Final = 1.0
+"""No wait is without an end, though something should end each."""
+
 
 Callbacks: TypeAlias = dict[str, Callable[[Any], None]]
 
@@ -204,7 +207,8 @@ def _blocks(
     raw = getattr(binary, "raw", binary)
     while not stop.is_input_over:
         due_s = on_idle()
-        ready = poll.poll(None if due_s is None else max(due_s, 0.0) * 1_000 + 1)
+        wait_s = _LONGEST_WAIT_S if due_s is None else min(max(due_s, 0.0), _LONGEST_WAIT_S)
+        ready = poll.poll(wait_s * 1_000 + 1)
         if all(which != descriptor for which, _ in ready):
             continue
         block = raw.read(_BLOCK_BYTES)

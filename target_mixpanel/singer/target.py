@@ -336,16 +336,18 @@ class TargetMixpanel(Target):
             cls.print_about(about_format)
             return
         given = config or _ConfigInput()
+        stop = None
         try:
             target = cls(config=given.config, parse_env_config=given.parse_env)
             if isinstance(given, _GivenConfig):
                 target._engine.summary.replay_command = replay_command(given.sources)
+            stop = target._engine.stop
             own_process(target._engine)
             code = target.run(file_input)
         except TargetMixpanelError as error:
             cls.logger.error(str(error))  # noqa: TRY400 (one line, no traceback)
             code = 1
-        leave(code)
+        leave(code, stop)
 
     @classmethod
     def cb_config(

@@ -300,7 +300,7 @@ class TestPromise6ExitCodes:
         assert (done.code, done.states) == (code, [state(9)["value"]])
         assert len(sandbox.report()) == 10
 
-    def test_1_when_a_signal_cannot_be_obeyed_in_time(self, command: Command, sandbox: Sandbox):
+    def test_75_when_a_signal_cannot_be_obeyed_in_time(self, command: Command, sandbox: Sandbox):
         sandbox.script({"status": 503, "times": -1})
         with command.start(shutdown_timeout_seconds=0.5) as running:
             running.write(ORDERS_SCHEMA, orders(10), state(9))
@@ -308,5 +308,5 @@ class TestPromise6ExitCodes:
             running.send_signal(signal.SIGTERM)
             done = running.finish()
 
-        assert (done.code, done.states) == (1, [])
+        assert (done.code, done.states) == (75, [])
         assert "shutdown_timeout_seconds" in done.errors[0]

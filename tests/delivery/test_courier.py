@@ -4,6 +4,7 @@ import logging
 import math
 import signal
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -178,6 +179,31 @@ class TestRetries:
             )
 
         assert stop.waits == []
+
+    def test_the_halves_of_a_batch_have_no_longer_than_the_whole(
+        self, courier, scripted, stop, clock, batch_of
+    ):
+        began_at = clock.now
+        with pytest.raises(DeliveryAbandonedError):
+            courier(
+                scripted(*[BUSY] * 4, TOO_LARGE, *[BUSY] * 3, TOO_LARGE, BUSY), max_elapsed_s=100.0
+            ).deliver(batch_of(8))
+
+        assert clock.now - began_at <= 100.0
+
+    def test_the_rows_left_of_an_ambiguous_batch_have_no_longer_than_the_whole(
+        self, courier, scripted, ok, stop, told, batch_of
+    ):
+        """Retry-After asks for more time than is allowed: it is not taken."""
+        batch = batch_of(2)
+        once_only = msgspec.structs.replace(batch.rows[0], is_repeatable=False)
+        with pytest.raises(DeliveryAbandonedError, match="retry_max_elapsed_seconds 4"):
+            courier(scripted(Answer(503, b"", retry_after="60"), ok), max_elapsed_s=4.0).deliver(
+                batch.of([once_only, batch.rows[1]])
+            )
+
+        assert stop.waits == []
+        assert told.of("settled") == told.of("rejected") == ["id-0"]
 
     def test_each_attempt_is_logged(self, courier, scripted, ok, batch_of, caplog):
         courier(scripted(NoAnswer("reset"), BUSY, ok)).deliver(batch_of(1))

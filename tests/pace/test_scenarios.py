@@ -41,16 +41,24 @@ class Outcome(msgspec.Struct):
         return requests * EVENTS / (end - start)
 
 
-def drive(link: Link, seconds: float, *, tap_events_per_s: float = 100_000.0) -> Outcome:
+def drive(
+    link: Link,
+    seconds: float,
+    *,
+    tap_events_per_s: float = 100_000.0,
+    pace: Pace | None = None,
+    start: float = 0.0,
+) -> Outcome:
     """Run senders, their backoff and the gate's rules, by a virtual clock, for *seconds*."""
     chance = random.Random(1)  # noqa: S311 (jitter)
-    pace = Pace()
+    pace = pace or Pace()
     window: deque[float] = deque()
     outcome = Outcome([], 0)
     under_way: list[tuple[float, int, bool]] = []
     waiting: list[tuple[float, int]] = []
-    hold_until = ready = now = 0.0
-    while now < seconds:
+    hold_until = ready = 0.0
+    now = start
+    while now < start + seconds:
         now += TICK_S
         ready = min(ready + tap_events_per_s * TICK_S / EVENTS, 2.0)
         for request in [request for request in under_way if request[0] <= now]:
@@ -58,10 +66,10 @@ def drive(link: Link, seconds: float, *, tap_events_per_s: float = 100_000.0) ->
             _, attempt, is_taken = request
             if is_taken:
                 outcome.accepted.append(now)
-                pace.accepted(EVENTS, now, started_at=request[0] - link.reply_s)
+                pace.accepted(EVENTS, now, started_at=request[0] - link.reply_s, is_telling=True)
             else:
                 outcome.refused += 1
-                pace.refused(now)
+                pace.refused(now, PROBE_S, is_telling=True)
                 wait_s = min(2 * 2 ** (attempt - 1), 60) + chance.uniform(1, 5)
                 hold_until = max(hold_until, now + min(wait_s, PROBE_S))
                 waiting.append((now + wait_s, attempt + 1))
@@ -82,6 +90,7 @@ def drive(link: Link, seconds: float, *, tap_events_per_s: float = 100_000.0) ->
             if room >= EVENTS:
                 window.append(now)
             under_way.append((now + link.reply_s, attempt, room >= EVENTS))
+        pace.pass_time(now + TICK_S, 1.0 if ready >= 1 else len(under_way) / SENDERS)
     return outcome
 
 
@@ -135,14 +144,104 @@ def test_after_a_storm_the_rate_is_back_in_two_minutes():
     assert outcome.refused < 20
 
 
+class History:
+    """What a run met before the tap has a lot to say, and how long it took."""
+
+    def __init__(self) -> None:
+        self.pace = Pace()
+        self.now = 0.0
+
+    def requests(self, number: int, *, every_s: float, events: int = EVENTS) -> None:
+        """Send requests one by one, each answered after 50 ms."""
+        for _ in range(number):
+            self.request(events)
+            self.accepted(events)
+            self.idle(every_s - 0.05)
+
+    def request(self, events: int) -> None:
+        self.pace.start(events, self.now)
+        self.now += 0.05
+        self.pace.pass_time(self.now, (events == EVENTS) / SENDERS)
+
+    def accepted(self, events: int) -> None:
+        started_at = self.now - 0.05
+        self.pace.accepted(events, self.now, started_at=started_at, is_telling=events == EVENTS)
+
+    def idle(self, seconds: float, used: float = 0.0) -> None:
+        self.now += seconds
+        self.pace.pass_time(self.now, used)
+
+    def refused_once(self, events: int = EVENTS) -> None:
+        self.request(events)
+        self.pace.refused(self.now, PROBE_S, is_telling=events == EVENTS)
+        self.idle(PROBE_S)
+        self.request(events)
+        self.accepted(events)
+
+
+def quiet(history: History) -> None:
+    history.requests(14, every_s=0.6, events=1)
+    history.refused_once(events=1)
+
+
+def slow(history: History) -> None:
+    history.requests(360, every_s=10.0)
+    history.refused_once()
+
+
+def out_of_reach(history: History) -> None:
+    history.requests(40, every_s=0.5)
+    for _ in range(60):
+        history.request(EVENTS)
+        history.pace.failed()
+        history.idle(10.0, used=1.0)
+    history.refused_once()
+
+
+def stopped(history: History) -> None:
+    history.requests(40, every_s=0.5)
+    history.request(EVENTS)
+    history.idle(3_600.0, used=1.0)
+    history.accepted(EVENTS)
+    history.refused_once()
+
+
+@pytest.mark.parametrize("before", [quiet, slow, out_of_reach, stopped])
+def test_one_refusal_after_time_that_was_not_used_slows_nothing_down(
+    before: Callable[[History], None],
+):
+    """Nobody but the tap, an outage or SIGSTOP was the limit."""
+    history = History()
+    before(history)
+    outcome = drive(
+        Link(lambda _: 1e9), 40, tap_events_per_s=25_000, pace=history.pace, start=history.now
+    )
+
+    assert outcome.refused == 0
+    assert outcome.events_per_s(history.now, history.now + 40) > 0.95 * 25_000
+
+
+def test_a_wait_gets_shorter_as_the_rate_grows():
+    history = History()
+    history.requests(200, every_s=0.05)
+    history.pace.refused(history.now, PROBE_S, is_telling=True)
+    history.refused_once()
+    rate = history.pace.events_per_s(history.now)
+    assert rate is not None
+    history.pace.start(int(rate * 300), history.now)
+
+    assert history.pace.wait_s(history.now) == pytest.approx(300, rel=0.1)
+    assert history.pace.wait_s(history.now + 150) < 100
+
+
 def test_an_answer_to_an_earlier_request_does_not_open_it_again():
     """Eight are under way when the first 429 comes; the good ones among them are old news."""
     pace = Pace()
     pace.start(EVENTS, 0.0)
     for second in range(20):
-        pace.accepted(EVENTS, float(second), started_at=second - 0.5)
-    pace.refused(20.0)
-    pace.accepted(EVENTS, 20.1, started_at=19.9)
+        pace.accepted(EVENTS, float(second), started_at=second - 0.5, is_telling=True)
+    pace.refused(20.0, PROBE_S, is_telling=True)
+    pace.accepted(EVENTS, 20.1, started_at=19.9, is_telling=True)
 
     assert pace.is_closed
     assert pace.events_per_s(20.1) is None
@@ -156,6 +255,6 @@ def test_the_operators_ceiling_is_never_passed():
         now += max(pace.wait_s(now), 0.0)
         starts.append(now)
         pace.start(EVENTS, now)
-        pace.accepted(EVENTS, now, started_at=now)
+        pace.accepted(EVENTS, now, started_at=now, is_telling=True)
 
     assert starts[-1] >= 19 * EVENTS / 1_000 - 1.0
