@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=…" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
 	$(PIP) install --constraint constraints.txt pip
-	$(PIP) install --constraint constraints.txt --editable '.[progress,sandbox]' --group dev
+	$(PIP) install --constraint constraints.txt --editable '.[files,google,lambda,parquet,progress,redis,sandbox]' --group dev
 	touch $@
 
 # One worker a core. Each has its own ports, folders and environment; whoever is done takes over

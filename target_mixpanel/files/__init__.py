@@ -1,0 +1,1 @@
+"""Bytes in folders and buckets, and the rows that they are."""
