@@ -1,0 +1,144 @@
+"""What do compressed bytes say, told by their first ones, and when is it too much?"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from isal import igzip_lib
+
+from target_mixpanel.errors import InputError, SettingsError, printable
+
+MAX_RATIO: Final = 500
+"""Bytes of text of one compressed byte. What people store has 5 to 50; gzip can say 1,000, zstd
+20,000."""
+
+_RATIO_FROM_BYTES: Final = 64 * 1024 * 1024
+"""From here on the ratio is looked at: a small file may well be one line, over and over."""
+
+MAX_BYTES: Final = 100 * 1024**3
+"""Of text in one compressed object; Mixpanel advises objects of 200 MB."""
+
+_GZIP: Final = b"\x1f\x8b"
+
+_ZSTD: Final = b"\x28\xb5\x2f\xfd"
+
+_ZSTD_SKIPPABLE: Final = tuple(bytes([0x50 + kind]) + b"\x2a\x4d\x18" for kind in range(16))
+"""Frames to pass over, as pzstd writes them first."""
+
+_BLOCK_BYTES: Final = 1024 * 1024
+
+_ZSTD_PIECE_BYTES: Final = 2 * 1024
+"""Given to zstd at a time: it says all of it at once, 128 KB for each four bytes at worst."""
+
+_ZSTD_MAX_WINDOW: Final = 64 * 1024 * 1024
+"""Of memory that a frame may ask for; `zstd --ultra` and `--long` can ask for more."""
+
+
+def decompressed(blocks: Iterator[bytes], url: str) -> tuple[Iterator[bytes], bool]:
+    """
+    Return the text that *blocks* hold, and whether they were compressed: by gzip, by zstd, or not.
+
+    Raises (while they are read):
+        InputError: They are damaged, cut off, or say far more than they should.
+        SettingsError: What reads zstd is not installed.
+    """
+    blocks = filter(None, blocks)
+    first = next(blocks, b"")
+    rest = _with_first(first, blocks)
+    if first.startswith(_GZIP):
+        return _capped(rest, _gunzipped, url), True
+    if first.startswith((_ZSTD, *_ZSTD_SKIPPABLE)):
+        return _capped(rest, _unzstd, url), True
+    return rest, False
+
+
+def _with_first(first: bytes, blocks: Iterator[bytes]) -> Iterator[bytes]:
+    if first:
+        yield first
+        yield from blocks
+
+
+def _capped(blocks: Iterator[bytes], read: Any, url: str) -> Iterator[bytes]:
+    taken = said = 0
+
+    def counted() -> Iterator[bytes]:
+        nonlocal taken
+        for block in blocks:
+            taken += len(block)
+            yield block
+
+    for text in read(counted(), url):
+        said += len(text)
+        if said > MAX_BYTES or (said > _RATIO_FROM_BYTES and said > taken * MAX_RATIO):
+            raise InputError(
+                f"{printable(url)}: says more than {MAX_RATIO} times its size, or more than "
+                f"{MAX_BYTES // 1024**3} GB; it looks like a decompression bomb: if it is none, "
+                "store it in parts, or uncompressed",
+            )
+        yield text
+
+
+def _gunzipped(blocks: Iterator[bytes], url: str) -> Iterator[bytes]:
+    """Yield what all members of a gzip file say; zeros after the last one are padding."""
+    reader: Any = None
+    for block in blocks:
+        left = block
+        while left or (reader is not None and not reader.needs_input and not reader.eof):
+            if reader is None:
+                left = left.lstrip(b"\0")
+                if not left:
+                    break
+                reader = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
+            try:
+                text = reader.decompress(left, _BLOCK_BYTES)
+            except igzip_lib.IsalError:
+                raise _damaged(url, "gzip") from None
+            left = b""
+            if text:
+                yield text
+            if reader.eof:
+                left, reader = reader.unused_data, None
+    if reader is not None:
+        raise _cut_off(url, "gzip")
+
+
+def _unzstd(blocks: Iterator[bytes], url: str) -> Iterator[bytes]:
+    """Yield what all frames of a zstd file say."""
+    try:
+        import zstandard  # noqa: PLC0415 (an extra)
+    except ImportError:
+        raise SettingsError(
+            f"{printable(url)}: is compressed by zstd, and that needs the extra files: "
+            "pip install 'target-mixpanel[files]'"
+        ) from None
+    decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_MAX_WINDOW)
+    reader: Any = None
+    for block in blocks:
+        for start in range(0, len(block), _ZSTD_PIECE_BYTES):
+            left = block[start : start + _ZSTD_PIECE_BYTES]
+            while left:
+                reader = reader or decompressor.decompressobj()
+                try:
+                    text = reader.decompress(left)
+                except zstandard.ZstdError:
+                    raise _damaged(url, "zstd") from None
+                left = b""
+                if text:
+                    yield text
+                if reader.eof:
+                    left, reader = reader.unused_data, None
+    if reader is not None:
+        raise _cut_off(url, "zstd")
+
+
+def _damaged(url: str, kind: str) -> InputError:
+    return InputError(
+        f"{printable(url)}: is damaged ({kind} cannot read on, or its checksum does not fit); "
+        "what came before is loaded: store it anew",
+    )
+
+
+def _cut_off(url: str, kind: str) -> InputError:
+    return InputError(
+        f"{printable(url)}: is cut off ({kind} ends within it); what came before is loaded: store "
+        "it anew",
+    )

@@ -1,0 +1,380 @@
+"""
+What is behind a path, a folder, a glob or a bucket's URL, and what are its bytes?
+
+A door finds objects and reads them so:
+
+    for stored in find_objects("s3://shop/orders/*.jsonl.gz", "load"):
+        with open_object(stored) as content:
+            for block in content.blocks():
+                ...
+
+`find_object` takes one name as it is spelled, wildcards and all, as a notification has it.
+"""
+
+import os
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Final, Protocol, Self
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+
+from target_mixpanel.errors import InputError, printable
+from target_mixpanel.files.globs import absolute, beginning_of, has_wildcard, pattern_of
+from target_mixpanel.files.stores import BucketPath, bucket_path, is_bucket_url, storage_words
+
+_LOCAL_BLOCK_BYTES: Final = 1024 * 1024
+
+_BUCKET_BLOCK_BYTES: Final = 8 * 1024 * 1024
+"""Of one request; a bucket's first byte takes some tens of milliseconds."""
+
+_LIST_CHUNK: Final = 1_000
+
+_HIDDEN: Final = (".", "_")
+"""How names begin that others left in a folder for themselves: `_SUCCESS`, `.part-0.crc`."""
+
+
+class StoredObject(msgspec.Struct, frozen=True):
+    """One file or object, as it was when it was found."""
+
+    url: str
+    """An absolute path, or a bucket's URL."""
+    size: int
+    modified_ns: int
+    etag: str = ""
+    """A bucket's word for the content."""
+
+    @property
+    def version(self) -> str:
+        """What changes when the content does."""
+        return f"{self.etag} {self.size} {self.modified_ns}".strip()
+
+    @property
+    def name(self) -> str:
+        """The last part of its URL."""
+        return self.url.rpartition("/")[2]
+
+
+class OpenObject(AbstractContextManager[Any], Protocol):
+    """The bytes of an object, for one thread at a time."""
+
+    stored: StoredObject
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """
+        Return *size* bytes from *offset* on, fewer only at the end.
+
+        Raises:
+            InputError: They cannot be read, or the object is another by now.
+        """
+
+    def blocks(self, offset: int = 0) -> Iterator[bytes]:
+        """Yield all bytes from *offset* on, as they come."""
+
+    def __enter__(self) -> Self: ...
+
+
+# Finding
+
+
+def find_objects(url: str, place: str) -> list[StoredObject]:
+    """
+    Return what *url* stands for, by name: an object, what is in a folder, what a glob matches.
+
+    `*` and `?` stand for what has no slash, `**` for anything, `[ab]` for one of those. In folders
+    and globs, names that begin with `_` or `.` are passed over.
+
+    Args:
+        url: A path, `file://`, `s3://`, `gs://` or `az://`.
+        place: Where it is written, for messages.
+
+    Raises:
+        SettingsError: It names no bucket, or what reads buckets is not installed.
+        InputError: There is nothing, or it may not be read.
+    """
+    is_remote = is_bucket_url(url)
+    found = _in_bucket(url, place) if is_remote else _in_folders(local_path(url, place))
+    if not found:
+        raise InputError(f"{printable(url)}: is not there; look at the path, and at its wildcards")
+    return sorted(found, key=_url_of)
+
+
+def find_object(url: str, place: str) -> StoredObject:
+    """
+    Return the one object whose name is *url*, letter by letter.
+
+    Raises:
+        SettingsError: It names no bucket, or what reads buckets is not installed.
+        InputError: It is not there, is no regular file, or may not be read.
+    """
+    if not is_bucket_url(url):
+        return _file(local_path(url, place))
+    at = bucket_path(url, place)
+    head = _head(at)
+    if head is None:
+        raise InputError(f"{printable(url)}: is not there")
+    return _of_bucket(url, head)
+
+
+def local_path(url: str, place: str) -> str:
+    """
+    Return the absolute path that *url* is, links and all.
+
+    Raises:
+        InputError: It is of another kind: a scheme that nobody knows, or another host's file.
+    """
+    scheme, found, rest = url.partition("://")
+    if not found:
+        path = url
+    elif scheme == "file" and urlsplit(url).netloc in {"", "localhost"}:
+        path = unquote(rest.removeprefix("localhost"))
+    else:
+        raise InputError(
+            f"{place}: {printable(url)} cannot be read; give a path, or file:///…, s3://…, gs://… "
+            "or az://…"
+        )
+    if not path or "\0" in path:
+        raise InputError(f"{place}: {printable(url)} is no path")
+    return absolute(path)
+
+
+def _url_of(stored: StoredObject) -> str:
+    return stored.url
+
+
+def _in_folders(path: str) -> list[StoredObject]:
+    if os.path.lexists(path) or not has_wildcard(path):
+        if not Path(path).is_dir():
+            return [_file(path)]
+        return [_file(each) for each in _walk(path)]
+    matches = pattern_of(path).fullmatch
+    return [_file(each) for each in _walk(beginning_of(path)) if matches(each)]
+
+
+def _walk(folder: str) -> Iterator[str]:
+    def refuse(error: OSError) -> None:
+        raise InputError(f"{printable(folder)}: cannot be read ({error.strerror})") from None
+
+    for parent, folders, names in os.walk(folder, onerror=refuse):
+        folders[:] = sorted(name for name in folders if not name.startswith(_HIDDEN))
+        yield from (f"{parent.rstrip('/')}/{name}" for name in names if not is_hidden(name))
+
+
+def is_hidden(url: str) -> bool:
+    """Say whether a name is one that others keep for themselves in a folder of data."""
+    return url.rpartition("/")[2].startswith(_HIDDEN)
+
+
+def _file(path: str) -> StoredObject:
+    try:
+        found = Path(path).stat()
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    return _of_stat(path, found)
+
+
+def _of_stat(path: str, found: os.stat_result) -> StoredObject:
+    if not stat.S_ISREG(found.st_mode):
+        raise InputError(f"{printable(path)}: is no regular file; only such are read")
+    return StoredObject(path, found.st_size, found.st_mtime_ns)
+
+
+def _unreadable(path: str, error: OSError) -> InputError:
+    if isinstance(error, FileNotFoundError):
+        return InputError(f"{printable(path)}: is not there")
+    return InputError(f"{printable(path)}: cannot be read ({error.strerror})")
+
+
+def _in_bucket(url: str, place: str) -> list[StoredObject]:
+    at = bucket_path(url, place)
+    if has_wildcard(url):
+        matches = pattern_of(url).fullmatch
+        root = _root_of(url, at)
+        folder = beginning_of(url).removeprefix(root)
+        return [each for each in _listed(at, root, folder) if matches(each.url)]
+    if at.path and not at.path.endswith("/") and (head := _head(at)) is not None:
+        return [_of_bucket(url, head)]
+    return list(_listed(at, _root_of(url, at), at.path))
+
+
+def _root_of(url: str, at: BucketPath) -> str:
+    return url.removesuffix(at.path) if at.path else f"{url.rstrip('/')}/"
+
+
+def _listed(at: BucketPath, root: str, folder: str) -> Iterator[StoredObject]:
+    from obstore.exceptions import BaseError  # noqa: PLC0415 (an extra)
+
+    prefix = folder.strip("/") or None
+    try:
+        for chunk in at.store.list(prefix, chunk_size=_LIST_CHUNK):
+            for head in chunk:
+                within = head["path"].removeprefix(prefix or "").strip("/")
+                is_marker = not head["size"] and not within
+                if not is_marker and not any(map(is_hidden, within.split("/"))):
+                    yield _of_bucket(f"{root}{head['path']}", head)
+    except (BaseError, OSError) as error:
+        raise InputError(f"{printable(at.url)}: {storage_words(error)}") from None
+
+
+def _head(at: BucketPath) -> Mapping[str, Any] | None:
+    from obstore.exceptions import BaseError  # noqa: PLC0415 (an extra)
+
+    try:
+        return at.store.head(at.path)
+    except FileNotFoundError:
+        return None
+    except (BaseError, OSError) as error:
+        raise InputError(f"{printable(at.url)}: {storage_words(error)}") from None
+
+
+def _of_bucket(url: str, head: Mapping[str, Any]) -> StoredObject:
+    modified_ns = int(head["last_modified"].timestamp() * 1_000) * 1_000_000
+    return StoredObject(url, head["size"], modified_ns, head["e_tag"] or head["version"] or "")
+
+
+# Reading
+
+
+def open_object(stored: StoredObject) -> OpenObject:
+    """
+    Return the bytes of *stored*, such as it was found; nothing of it is kept in memory.
+
+    Raises:
+        InputError: It cannot be read, or is another by now.
+    """
+    return _BucketContent(stored) if is_bucket_url(stored.url) else _FileContent(stored)
+
+
+def changed(stored: StoredObject) -> InputError:
+    """Return what is said of an object that is not what it was when it was found."""
+    return InputError(
+        f"{printable(stored.url)}: changed while it was read; load it again when it is complete"
+    )
+
+
+class _FileContent:
+    def __init__(self, stored: StoredObject) -> None:
+        self.stored = stored
+        try:
+            # What is no regular file by now must not hold us up: a FIFO waits for a writer.
+            self._descriptor = os.open(stored.url, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            raise _unreadable(stored.url, error) from None
+        try:
+            self._check()
+        except InputError:
+            os.close(self._descriptor)
+            raise
+
+    def _check(self) -> None:
+        if _of_stat(self.stored.url, os.fstat(self._descriptor)) != self.stored:
+            raise changed(self.stored)
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        wanted = max(min(size, self.stored.size - offset), 0)
+        parts: list[bytes] = []
+        try:
+            while wanted and (part := os.pread(self._descriptor, wanted, offset)):
+                parts.append(part)
+                offset += len(part)
+                wanted -= len(part)
+        except OSError as error:
+            raise _unreadable(self.stored.url, error) from None
+        self._check()
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def blocks(self, offset: int = 0) -> Iterator[bytes]:
+        while offset < self.stored.size:
+            block = self.read_at(offset, _LOCAL_BLOCK_BYTES)
+            offset += len(block)
+            yield block
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
+
+
+class _BucketContent:
+    """
+    An object in a bucket, read by ranges, one ahead.
+
+    One long answer would be cut off by a server whose reader waits for Mixpanel.
+    """
+
+    def __init__(self, stored: StoredObject) -> None:
+        self.stored = stored
+        self._at = bucket_path(stored.url, "load")
+        self._ahead = ThreadPoolExecutor(1, thread_name_prefix="bucket")
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        from obstore.exceptions import BaseError, PreconditionError  # noqa: PLC0415 (an extra)
+
+        end = min(offset + size, self.stored.size)
+        if offset >= end:
+            return b""
+        options: Any = {"range": (offset, end)}
+        if self.stored.etag:
+            options["if_match"] = self.stored.etag
+        try:
+            answer = self._at.store.get(self._at.path, options=options)
+            block = bytes(answer.bytes())
+        except PreconditionError:
+            raise changed(self.stored) from None
+        except (BaseError, OSError) as error:
+            raise InputError(f"{printable(self.stored.url)}: {storage_words(error)}") from None
+        if len(block) != end - offset or _of_bucket(self.stored.url, answer.meta) != self.stored:
+            raise changed(self.stored)
+        return block
+
+    def blocks(self, offset: int = 0) -> Iterator[bytes]:
+        size = self.stored.size
+        coming = self._ahead.submit(self.read_at, offset, _BUCKET_BLOCK_BYTES)
+        while offset < size:
+            block = coming.result()
+            offset += len(block)
+            if offset < size:
+                coming = self._ahead.submit(self.read_at, offset, _BUCKET_BLOCK_BYTES)
+            for start in range(0, len(block), _LOCAL_BLOCK_BYTES):
+                yield block[start : start + _LOCAL_BLOCK_BYTES]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ahead.shutdown(wait=True, cancel_futures=True)
+
+
+# Whose it is
+
+
+def below(url: str, roots: Sequence[str], place: str) -> str | None:
+    """
+    Return *url* as it really is, if that is below one of *roots*; None: it is not.
+
+    Open what is returned, not what was asked for: links are followed in it, and `..` is gone. A
+    bucket's names know neither, so there `.` , `..` and empty parts are refused.
+
+    Args:
+        url: A path, `file://`, or a bucket's URL.
+        roots: Such, too; each a folder, whether or not it ends with a slash.
+        place: Where *url* is written, for messages.
+
+    Raises:
+        InputError: *url* is of a kind that nobody reads.
+    """
+    if is_bucket_url(url):
+        is_straight = not {"", ".", ".."} & set(url.partition("://")[2].split("/"))
+        folders = (f"{root.rstrip('/')}/" for root in roots if is_bucket_url(root))
+        return url if is_straight and any(map(url.startswith, folders)) else None
+    path = os.path.realpath(local_path(url, place))
+    for root in roots:
+        if not is_bucket_url(root):
+            folder = Path(os.path.realpath(local_path(root, place)))
+            if folder in Path(path).parents:
+                return path
+    return None
