@@ -66,6 +66,10 @@ class DeadLetterError(TargetMixpanelError):
     """A rejection could not be written down safely."""
 
 
+class FilesStateError(TargetMixpanelError):
+    """How far objects are loaded could not be noted, or read."""
+
+
 class StateOutputError(TargetMixpanelError):
     """A STATE line could not be written to stdout."""
 

@@ -16,8 +16,25 @@ _DATE_TIME: Final[JsonObject] = {"type": ["null", "string"], "format": "date-tim
 _INFINITY: Final = msgspec.Raw(b"Infinity")
 """No JSON, so the record is rejected like any that holds such."""
 
+_TEXT_TYPES: Final = (types.is_string, types.is_large_string, types.is_string_view)
 
-def schema_of(kind: pa.DataType) -> JsonObject | None:  # noqa: C901, PLR0912 (one line a type)
+_BINARY_TYPES: Final = (
+    types.is_binary,
+    types.is_large_binary,
+    types.is_binary_view,
+    types.is_fixed_size_binary,
+)
+
+_LIST_TYPES: Final = (
+    types.is_list,
+    types.is_large_list,
+    types.is_fixed_size_list,
+    types.is_list_view,
+    types.is_large_list_view,
+)
+
+
+def schema_of(kind: pa.DataType) -> JsonObject | None:
     """Return the JSON Schema of a column; None: JSON has no word for its type."""
     if isinstance(kind, pa.BaseExtensionType):
         return _TEXT if kind == pa.uuid() else schema_of(kind.storage_type)
@@ -47,7 +64,7 @@ def schema_of(kind: pa.DataType) -> JsonObject | None:  # noqa: C901, PLR0912 (o
     return None
 
 
-def values_of(column: pa.Array) -> list[Any]:  # noqa: C901 (one line a type)
+def values_of(column: pa.Array) -> list[Any]:
     """
     Return a column's values as JSON has them.
 
@@ -146,23 +163,12 @@ def _object(more: JsonObject) -> JsonObject:
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    return types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
+    return any(is_one(kind) for is_one in _TEXT_TYPES)
 
 
 def _is_binary(kind: pa.DataType) -> bool:
-    return (
-        types.is_binary(kind)
-        or types.is_large_binary(kind)
-        or types.is_binary_view(kind)
-        or types.is_fixed_size_binary(kind)
-    )
+    return any(is_one(kind) for is_one in _BINARY_TYPES)
 
 
 def _is_list(kind: pa.DataType) -> bool:
-    return (
-        types.is_list(kind)
-        or types.is_large_list(kind)
-        or types.is_fixed_size_list(kind)
-        or types.is_list_view(kind)
-        or types.is_large_list_view(kind)
-    )
+    return any(is_one(kind) for is_one in _LIST_TYPES)

@@ -24,6 +24,8 @@ _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 _ZSTD_SKIPPABLE: Final = tuple(bytes([0x50 + kind]) + b"\x2a\x4d\x18" for kind in range(16))
 """Frames to pass over, as pzstd writes them first."""
 
+_ISAL_ERROR: Final[Any] = igzip_lib.IsalError
+
 _BLOCK_BYTES: Final = 1024 * 1024
 
 _ZSTD_PIECE_BYTES: Final = 2 * 1024
@@ -90,7 +92,7 @@ def _gunzipped(blocks: Iterator[bytes], url: str) -> Iterator[bytes]:
                 reader = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
             try:
                 text = reader.decompress(left, _BLOCK_BYTES)
-            except igzip_lib.IsalError:
+            except _ISAL_ERROR:
                 raise _damaged(url, "gzip") from None
             left = b""
             if text:

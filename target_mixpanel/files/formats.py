@@ -69,13 +69,13 @@ def open_rows(stored: StoredObject, format: Format | None = None) -> Iterator[Ro
         InputError: It cannot be read, or nobody knows its format.
         SettingsError: What reads it is not installed.
     """
-    known = format or _format_of(stored)
     with open_object(stored) as content:
-        yield _rows(content, known)
+        yield rows_of(content, format)
 
 
-def _rows(content: OpenObject, known: Format) -> Rows:
-    match known:
+def rows_of(content: OpenObject, format: Format | None = None) -> Rows:  # noqa: A002
+    """Return the rows of an open object, as `open_rows` does."""
+    match format or _format_of(content.stored):
         case "jsonl":
             return JsonLines(content)
         case "csv":

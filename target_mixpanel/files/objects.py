@@ -62,6 +62,8 @@ class OpenObject(AbstractContextManager[Any], Protocol):
     """The bytes of an object, for one thread at a time."""
 
     stored: StoredObject
+    bytes_read: int
+    """So far, for who watches."""
 
     def read_at(self, offset: int, size: int) -> bytes:
         """
@@ -258,6 +260,7 @@ def changed(stored: StoredObject) -> InputError:
 class _FileContent:
     def __init__(self, stored: StoredObject) -> None:
         self.stored = stored
+        self.bytes_read = 0
         try:
             # What is no regular file by now must not hold us up: a FIFO waits for a writer.
             self._descriptor = os.open(stored.url, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -284,6 +287,7 @@ class _FileContent:
         except OSError as error:
             raise _unreadable(self.stored.url, error) from None
         self._check()
+        self.bytes_read += sum(map(len, parts))
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def blocks(self, offset: int = 0) -> Iterator[bytes]:
@@ -308,6 +312,7 @@ class _BucketContent:
 
     def __init__(self, stored: StoredObject) -> None:
         self.stored = stored
+        self.bytes_read = 0
         self._at = bucket_path(stored.url, "load")
         self._ahead = ThreadPoolExecutor(1, thread_name_prefix="bucket")
 
@@ -329,6 +334,7 @@ class _BucketContent:
             raise InputError(f"{printable(self.stored.url)}: {storage_words(error)}") from None
         if len(block) != end - offset or _of_bucket(self.stored.url, answer.meta) != self.stored:
             raise changed(self.stored)
+        self.bytes_read += len(block)
         return block
 
     def blocks(self, offset: int = 0) -> Iterator[bytes]:

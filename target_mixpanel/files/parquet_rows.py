@@ -3,7 +3,7 @@
 import io
 import logging
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -11,7 +11,9 @@ from target_mixpanel.errors import InputError, SettingsError, listed, printable
 from target_mixpanel.files.arrow_values import schema_of, values_of
 from target_mixpanel.files.objects import OpenObject
 from target_mixpanel.files.places import Place, RowBatch
-from target_mixpanel.model import JsonObject
+
+if TYPE_CHECKING:
+    from target_mixpanel.model import JsonObject
 
 try:
     import pyarrow as pa

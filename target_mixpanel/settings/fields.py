@@ -203,6 +203,24 @@ class FlatSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         str | None,
         About("Report", "A file for the end-of-run report, as JSON."),
     ] = None
+    files: Annotated[
+        list[Any] | None,
+        About(
+            "Files",
+            "Which stream a file or object is, for `load` and the functions: a list of `{match, "
+            "stream, key, schema, format}`, of which the first wins whose match (a path or a "
+            "bucket's URL; `*` without slashes, `**` with them) fits; key, schema and format may "
+            "be left out.",
+        ),
+    ] = None
+    files_state: Annotated[
+        str | None,
+        About(
+            "Files, state",
+            "A folder, or a bucket's URL, where it is noted how far each file or object is loaded: "
+            "a rerun goes on from there.",
+        ),
+    ] = None
     add_record_metadata: Annotated[
         bool,
         About(

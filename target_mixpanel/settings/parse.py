@@ -20,6 +20,7 @@ from target_mixpanel.settings.fields import (
     SECRETS,
     FlatSettings,
 )
+from target_mixpanel.settings.file_streams import FileStream, parse_file_streams
 from target_mixpanel.settings.setting import Setting
 from target_mixpanel.settings.url import check_url
 from target_mixpanel.specs import parse_streams, unknown_key_hint
@@ -55,6 +56,8 @@ class Settings(FlatSettings, frozen=True, kw_only=True):
     until_ms: int | None
     dead_letter_folder: Path | None
     report_file: Path | None
+    file_streams: tuple[FileStream, ...]
+    """Of `files`, as it was written."""
 
     def secrets(self) -> Iterator[str]:
         """Yield every value that must not be shown."""
@@ -111,6 +114,7 @@ def parse_settings(
         until_ms=until_ms,
         dead_letter_folder=None if flat.dead_letter_path is None else Path(flat.dead_letter_path),
         report_file=None if flat.report_path is None else Path(flat.report_path),
+        file_streams=parse_file_streams(flat.files),
     )
 
 

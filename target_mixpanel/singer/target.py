@@ -23,6 +23,9 @@ from singer_sdk.helpers.capabilities import (
 from singer_sdk.mapper import StreamMap
 from singer_sdk.plugin_base import _ConfigInput
 
+from target_mixpanel.commands import COMMANDS
+from target_mixpanel.commands.process import leave, own_process, run
+from target_mixpanel.commands.progress import NoProgress, Progress, counts_line, progress_line
 from target_mixpanel.engine.engine import Engine
 from target_mixpanel.errors import (
     CredentialsError,
@@ -41,8 +44,7 @@ from target_mixpanel.settings.parse import Settings, parse_settings
 from target_mixpanel.settings.sources import config_file, environment
 from target_mixpanel.singer.expressions import definitions_of
 from target_mixpanel.singer.messages import Message
-from target_mixpanel.singer.process import leave, own_process, run, write_state
-from target_mixpanel.singer.progress import NoProgress, Progress, progress_line
+from target_mixpanel.singer.process import SAID_WELL, write_state
 from target_mixpanel.singer.published_settings import PUBLISHED_SETTINGS
 from target_mixpanel.singer.reader import SingerBytesReader
 from target_mixpanel.singer.replays import replay_command
@@ -159,7 +161,9 @@ class TargetMixpanel(Target):
         if not self._is_open:
             self._resources.enter_context(self._engine)
             self._is_open = True
-            self._progress = self._resources.enter_context(progress_line(self._engine.summary))
+            self._progress = self._resources.enter_context(
+                progress_line(counts_line(self._engine.summary))
+            )
         return self._engine
 
     def _on_idle(self) -> float | None:
@@ -315,7 +319,7 @@ class TargetMixpanel(Target):
             self._on_idle()  # what cannot be opened fails before stdin is read
             self.listen(file_input)  # type: ignore[arg-type]
 
-        return run(self._engine, load)
+        return run(self._engine, load, said_well=SAID_WELL)
 
     def _setup_signal_handlers(self) -> None:
         """Set none while being made: only the command owns the process."""
@@ -370,6 +374,9 @@ class TargetMixpanel(Target):
     @classmethod
     def get_singer_command(cls) -> click.Command:
         command = super().get_singer_command()
+        command.epilog = (
+            f"Beside that: target-mixpanel {' | '.join(COMMANDS)}; each has its own --help."
+        )
         for param in command.params:
             if param.name == "file_input":
                 param.type = click.File("rb")

@@ -3,6 +3,7 @@
 import logging
 import sys
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Final, Protocol, Self, TextIO
 
@@ -25,7 +26,25 @@ class NoProgress:
         """Do nothing."""
 
 
-def progress_line(summary: Summary) -> AbstractContextManager[Progress]:
+def counts_line(summary: Summary) -> Callable[[], str]:
+    """Return what says how far a run is, of which nobody knows how long it is."""
+    started_at = time.monotonic()
+
+    def words() -> str:
+        streams = summary.streams()
+        accepted = sum(counts.accepted for counts in streams)
+        read = sum(counts.read for counts in streams)
+        rejected = sum(counts.rejections for counts in streams)
+        seconds = max(time.monotonic() - started_at, 0.001)
+        return (
+            f"read {read:,}  accepted {accepted:,}  rejected {rejected:,}  "
+            f"{accepted / seconds:,.0f} events/s  {seconds:,.0f} s"
+        )
+
+    return words
+
+
+def progress_line(words: Callable[[], str]) -> AbstractContextManager[Progress]:
     """Return a live line on stderr; on anything but a terminal, or without `rich`, nothing."""
     if not sys.stderr.isatty():
         return nullcontext(NoProgress())
@@ -33,19 +52,18 @@ def progress_line(summary: Summary) -> AbstractContextManager[Progress]:
         import rich  # noqa: F401, PLC0415 (an extra, and slow to import)
     except ImportError:
         return nullcontext(NoProgress())
-    return RichProgress(summary)
+    return RichProgress(words)
 
 
 class RichProgress:
     """The live line."""
 
-    def __init__(self, summary: Summary) -> None:
+    def __init__(self, words: Callable[[], str]) -> None:
         from rich.console import Console  # noqa: PLC0415 (as above)
         from rich.live import Live  # noqa: PLC0415
 
         self._stderr = sys.stderr
-        self._summary = summary
-        self._started_at = time.monotonic()
+        self._words = words
         self._shown_at = 0.0
         self._live = Live(
             console=Console(stderr=True, highlight=False),
@@ -61,18 +79,7 @@ class RichProgress:
         from rich.text import Text  # noqa: PLC0415
 
         self._shown_at = now
-        streams = self._summary.streams()
-        accepted = sum(counts.accepted for counts in streams)
-        read = sum(counts.read for counts in streams)
-        rejected = sum(counts.rejections for counts in streams)
-        seconds = max(now - self._started_at, 0.001)
-        self._live.update(
-            Text(
-                f"read {read:,}  accepted {accepted:,}  rejected {rejected:,}  "
-                f"{accepted / seconds:,.0f} events/s  {seconds:,.0f} s",
-            ),
-            refresh=True,
-        )
+        self._live.update(Text(self._words()), refresh=True)
 
     def __enter__(self) -> Self:
         self._live.start()
