@@ -37,7 +37,7 @@ def parse_file_streams(written: Sequence[Any] | None) -> tuple[FileStream, ...]:
     Raises:
         SettingsError: One is none.
     """
-    return tuple(_parsed(each, f"files[{number}]") for number, each in enumerate(written or ()))
+    return tuple(_parsed(each, f"files: entry {number}") for number, each in enumerate(written or (), 1))
 
 
 def _parsed(written: Any, place: str) -> FileStream:
@@ -46,17 +46,17 @@ def _parsed(written: Any, place: str) -> FileStream:
     known = FileStream.__struct_fields__
     for name in written:
         if name not in known:
-            raise SettingsError(f"{place}.{printable(str(name))}: {unknown_key_hint(name, known)}")
+            raise SettingsError(f"{place}, {printable(str(name))}: {unknown_key_hint(name, known)}")
     for name in ("match", "stream"):
         if not isinstance(written.get(name), str) or not written[name].strip():
-            raise SettingsError(f"{place}.{name}: is missing; give it a text")
+            raise SettingsError(f"{place}, {name}: is missing; give it a text")
     if written.get("format") not in {None, *FORMATS}:
-        raise SettingsError(f"{place}.format: must be one of {', '.join(FORMATS)}")
+        raise SettingsError(f"{place}, format: must be one of {', '.join(FORMATS)}")
     key = written.get("key") or []
     if not isinstance(key, list) or not all(isinstance(name, str) for name in key):
-        raise SettingsError(f"{place}.key: must be a list of columns")
+        raise SettingsError(f"{place}, key: must be a list of columns")
     if not isinstance(written.get("schema") or {}, dict):
-        raise SettingsError(f"{place}.schema: must be a JSON Schema, a map")
+        raise SettingsError(f"{place}, schema: must be a JSON Schema, a map")
     return FileStream(
         match=written["match"],
         stream=written["stream"],

@@ -90,7 +90,14 @@ AS_MELTANO_CASTS = {
 }
 """What Meltano makes of a text of the environment, by the setting's kind, before it writes JSON."""
 
-TEXTS = {"string": "a-text", "integer": "3", "boolean": "true", "number": "0.25", "object": "{}"}
+TEXTS = {
+    "string": "a-text",
+    "integer": "3",
+    "boolean": "true",
+    "number": "0.25",
+    "object": "{}",
+    "array": "[]",
+}
 FITTING = {
     "streams": '{"*": {"time": "at", "distinct_id": "user", "properties": "*"}}',
     "region": "eu",

@@ -1,0 +1,199 @@
+"""`load`: the same rows through every format and door become the same events."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from target_mixpanel.sandbox import Sandbox
+from tests.buckets import Bucket
+from tests.conftest import COMMAND, ORDERS_SCHEMA, Command, Running, orders
+from tests.load.loads import arguments, content_of, json_lines, load, rows
+
+NAMES = [
+    *("a.jsonl", "a.jsonl.gz", "a.jsonl.zst", "a.csv", "a.csv.gz", "a.tsv", "a.tsv.zst"),
+    "a.parquet",
+]
+
+
+def events(sandbox: Sandbox) -> list[dict]:
+    return sorted(sandbox.report(), key=lambda event: int(event["properties"]["id"]))
+
+
+def ids(sandbox: Sandbox) -> list[str]:
+    return [event["properties"]["$insert_id"] for event in events(sandbox)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_format_loads(command: Command, sandbox: Sandbox, tmp_path: Path, name: str):
+    path = tmp_path / name
+    path.write_bytes(content_of(name, rows(300)))
+    done = load(command, path)
+
+    assert done.code == 0, done.stderr
+    assert [str(n) for n in range(300)] == [str(e["properties"]["id"]) for e in events(sandbox)]
+    assert command.report()["accepted"] == 300
+
+
+def test_a_bucket_loads(command: Command, sandbox: Sandbox, bucket: Bucket):
+    for name in NAMES:
+        bucket.put(f"orders/{name}", content_of(name, rows(40)))
+    done = load(command, f"{bucket.url}orders/", files_state=f"{bucket.url}state/")
+    again = load(command, f"{bucket.url}orders/", files_state=f"{bucket.url}state")
+
+    assert (done.code, again.code) == (0, 0), done.stderr + again.stderr
+    assert len(sandbox.report()) == 80  # texts of CSV are other ids than numbers
+    assert "read 320, accepted 320" in done.stderr
+    assert "rows 0" in again.stderr
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.parquet"])
+def test_the_singer_door_and_load_send_the_same_events(
+    command: Command, sandbox: Sandbox, tmp_path: Path, name: str
+):
+    command.run(ORDERS_SCHEMA, orders(300))
+    through_singer = events(sandbox)
+    sandbox.reset()
+    path = tmp_path / name
+    path.write_bytes(content_of(name, rows(300)))
+    load(command, path)
+
+    assert through_singer == events(sandbox)
+
+
+def test_csv_has_the_ids_of_texts(command: Command, sandbox: Sandbox, tmp_path: Path):
+    texts = [{**row, "id": str(row["id"]), "amount": str(row["amount"])} for row in rows(50)]
+    (tmp_path / "a.jsonl").write_bytes(json_lines(texts))
+    load(command, tmp_path / "a.jsonl")
+    through_json = events(sandbox)
+    sandbox.reset()
+    (tmp_path / "a.csv").write_bytes(content_of("a.csv", rows(50)))
+    load(command, tmp_path / "a.csv")
+
+    assert through_json == events(sandbox)
+
+
+def test_files_says_which_stream_an_object_is(command: Command, sandbox: Sandbox, tmp_path: Path):
+    for name in ("orders-1.jsonl", "orders-2.dat", "other.jsonl"):
+        (tmp_path / name).write_bytes(json_lines(rows(5)))
+    files = [
+        {"match": f"{tmp_path}/orders-*.jsonl", "stream": "orders", "key": ["id"]},
+        {"match": f"{tmp_path}/*.dat", "stream": "orders", "key": ["id"], "format": "jsonl"},
+    ]
+    options = ["load", *command.arguments(files=files)]
+    with Running([*options, f"{tmp_path}/orders-*"]) as running:
+        done = running.finish()
+    with Running([*options, f"{tmp_path}/other.jsonl"]) as running:
+        refused = running.finish()
+
+    assert (done.code, command.report()["accepted"]) == (0, 10), done.stderr
+    assert (refused.code, len(refused.errors)) == (1, 1)
+    assert "no entry of files says which stream it is" in refused.errors[0]
+
+
+def test_a_rejected_row_goes_to_the_dead_letters_and_loads_again(
+    command: Command, sandbox: Sandbox, tmp_path: Path
+):
+    records = rows(100)
+    records[40]["user_id"] = None
+    (tmp_path / "a.jsonl").write_bytes(json_lines(records))
+    rejected = tmp_path / "rejected"
+    done = load(command, tmp_path / "a.jsonl", dead_letter_path=str(rejected))
+    (letters,) = rejected.iterdir()
+    lines = letters.read_text().splitlines()
+
+    assert (done.code, len(sandbox.report())) == (0, 99)
+    assert json.loads(lines[1])["record"] == records[40]
+    letters.write_text("\n".join(lines).replace('"user_id":null', '"user_id":"u"') + "\n")
+    letters.write_text(letters.read_text().replace('"user_id": null', '"user_id": "u"'))
+    again = command.run(arguments=["--input", str(letters)])
+    assert (again.code, len(sandbox.report())) == (0, 100), again.stderr
+
+
+def test_the_singer_sdk_is_not_imported(command: Command, tmp_path: Path):
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, os; from target_mixpanel.commands import find_command; find_command('load'); "
+        "print([name for name in sys.modules if name.split('.')[0] in "
+        "('singer_sdk', 'pyarrow', 'obstore')])"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
+
+    assert shown == b"[]\n"
+    assert subprocess.run([*COMMAND, "load", "--help"], capture_output=True, check=True).stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("a.jsonl.gz", gzip.compress(json_lines(rows(3000)))[:-20], "is cut off"),
+        (
+            "a.jsonl.gz",
+            gzip.compress(json_lines(rows(3000)))[:-8] + b"\0" * 8,
+            "is damaged",
+        ),
+        ("a.jsonl", json_lines(rows(3000)) + b'{"id": 3, SECRET}\n', "row 3,001: "),
+        ("a.jsonl", json_lines(rows(3000)) + b"S" * 17_000_000, "line 3,001 has more than"),
+        ("a.csv", content_of("a.csv", rows(3000)) + b"1,2\n", "row 3,001 has 2 cells"),
+        ("a.csv", content_of("a.csv", rows(3000)) + b'1,"2,SECRET\n', "row 3,001 cannot be read"),
+    ],
+    ids=["cut", "crc", "no-json", "giant", "ragged", "quote"],
+)
+def test_what_came_before_a_fault_is_loaded(
+    command: Command, sandbox: Sandbox, tmp_path: Path, name: str, content: bytes, expected: str
+):
+    """And the place is noted."""
+    (tmp_path / name).write_bytes(content)
+    done = load(command, tmp_path / name, files_state=str(tmp_path / "state"))
+    (note,) = (tmp_path / "state").iterdir()
+
+    assert done.code == 1
+    assert len(done.errors) == 1
+    assert expected in done.errors[0]
+    assert "SECRET" not in done.stderr
+    assert "Traceback" not in done.stderr
+    noted = json.loads(note.read_bytes())
+    assert 0 < noted["rows"] <= len(sandbox.report()) <= 3000
+    assert not noted["is_done"]
+
+
+def test_a_changed_object_is_loaded_again(command: Command, sandbox: Sandbox, tmp_path: Path):
+    path, state = tmp_path / "a.jsonl", str(tmp_path / "state")
+    path.write_bytes(json_lines(rows(10)))
+    load(command, path, files_state=state)
+    path.write_bytes(json_lines(rows(20)))
+    load(command, path, files_state=state)
+    received = len(sandbox.events())
+    third = load(command, path, files_state=state)
+
+    assert (len(sandbox.report()), received, len(sandbox.events())) == (20, 30, 30)
+    assert third.code == 0
+
+
+def test_a_terminal_sees_how_far_it_is(command: Command, tmp_path: Path):
+    import os
+    import pty
+    import subprocess
+
+    (tmp_path / "a.jsonl").write_bytes(json_lines(rows(300)))
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        [*COMMAND, *arguments(command, tmp_path / "a.jsonl")],
+        stderr=follower,
+        env={**os.environ, "COLUMNS": "300", "TERM": "xterm"},
+    )
+    os.close(follower)
+    shown = bytearray()
+    try:
+        while chunk := os.read(leader, 65_536):
+            shown += chunk
+    except OSError:  # how Linux says that the other end is gone
+        pass
+    os.close(leader)
+
+    assert process.wait(timeout=60) == 0
+    assert b"files 0/1" in shown
+    assert b"s left" in shown
