@@ -13,7 +13,7 @@ from target_mixpanel.mapping.canonical import scalar_text
 from target_mixpanel.mapping.paths import Slots, Values, resolve_column
 from target_mixpanel.mapping.refusal import UnmappableError, refuse
 from target_mixpanel.mapping.sources import Fetch, column_getter, column_hasher, source_name
-from target_mixpanel.mapping.stream_schema import StreamSchema
+from target_mixpanel.mapping.stream_schema import DroppedId, StreamSchema
 from target_mixpanel.mapping.values import Converter
 from target_mixpanel.specs.spec import Column, Constant, Source
 
@@ -71,7 +71,7 @@ def id_reader(
     hashed = column_hasher(column, stream_schema, place, field) if column.is_hashed else None
     if hashed is not None or column.nobody or column.cast is not None or column.is_in_json:
         get = column_getter(column, stream_schema, place, slots)
-        nobody = _Nobody(id_texts(column.nobody), stream_schema.on_dropped_id)
+        nobody = _Nobody(id_texts(column.nobody), DroppedId(field, is_meant=True), stream_schema)
         return _careful_reader(get, field, kind, default, nobody, hashed)
     slot = slots.add(resolve_column(column, stream_schema, place))
 
@@ -91,7 +91,8 @@ class _Nobody(msgspec.Struct, frozen=True):
     """Which ids mean nobody, and who counts them."""
 
     texts: frozenset[str]
-    tell: Callable[[str], None]
+    told: DroppedId
+    stream_schema: StreamSchema
 
 
 def _careful_reader(  # noqa: PLR0913, PLR0917 (each a fact of its own)
@@ -109,7 +110,7 @@ def _careful_reader(  # noqa: PLR0913, PLR0917 (each a fact of its own)
         if text is None:
             return default
         if text in nobody.texts:
-            nobody.tell(field)
+            nobody.stream_schema.on_dropped_id(nobody.told)
             return instead
         check_id(text, field, kind)
         return text if hashed is None else hashed(text)
