@@ -3,7 +3,7 @@
 import logging
 import sys
 import time
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Final, Protocol, Self, TextIO
 
 from target_mixpanel.engine.summary import Summary
@@ -47,6 +47,7 @@ class RichProgress:
         self._summary = summary
         self._started_at = time.monotonic()
         self._shown_at = 0.0
+        self._is_terminal_gone = False
         self._live = Live(
             console=Console(stderr=True, highlight=False),
             auto_refresh=False,
@@ -56,7 +57,7 @@ class RichProgress:
 
     def update(self) -> None:
         now = time.monotonic()
-        if now - self._shown_at < _REFRESH_S:
+        if now - self._shown_at < _REFRESH_S or self._is_terminal_gone:
             return
         from rich.text import Text  # noqa: PLC0415
 
@@ -66,13 +67,14 @@ class RichProgress:
         read = sum(counts.read for counts in streams)
         rejected = sum(counts.rejections for counts in streams)
         seconds = max(now - self._started_at, 0.001)
-        self._live.update(
-            Text(
-                f"read {read:,}  accepted {accepted:,}  rejected {rejected:,}  "
-                f"{accepted / seconds:,.0f} events/s  {seconds:,.0f} s",
-            ),
-            refresh=True,
+        line = Text(
+            f"read {read:,}  accepted {accepted:,}  rejected {rejected:,}  "
+            f"{accepted / seconds:,.0f} events/s  {seconds:,.0f} s",
         )
+        try:
+            self._live.update(line, refresh=True)
+        except OSError:  # whoever watched closed the terminal; the load goes on
+            self._is_terminal_gone = True
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -82,7 +84,8 @@ class RichProgress:
 
     def __exit__(self, *_: object) -> None:
         _move_log_handlers(sys.stderr, self._stderr)
-        self._live.stop()
+        with suppress(OSError):
+            self._live.stop()
 
 
 def _move_log_handlers(old: TextIO, new: TextIO) -> None:
