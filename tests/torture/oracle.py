@@ -35,6 +35,7 @@ class Oracle:
         self._sandbox = sandbox
         self._letters = letters
         self._added: Counter[int] = Counter()
+        self._seen = {"set": 0, "group": 0}
 
     def after(self, run: Ended) -> list[str]:
         """Return what is wrong after a run."""
@@ -46,7 +47,7 @@ class Oracle:
             broken.append(f"exit code 0, but STATE stands at {said[-1]}")
         if run.seconds is not None and run.seconds > run.deadline_s + MARGIN_S:
             broken.append(f"SIGTERM took {run.seconds:.1f} s")
-        return broken + self._repeated() + self._missing(said[-1])
+        return broken + self._repeated() + self._disordered() + self._missing(said[-1])
 
     def at_the_end(self) -> list[str]:
         """Return what is wrong when all is done, beside what is wrong after any run."""
@@ -77,6 +78,27 @@ class Oracle:
         return [
             f"add {n} was applied {times} times in a run" for n, times in new.items() if times > 1
         ]
+
+    def _disordered(self) -> list[str]:
+        """
+        Return whose updates came in another order than they were read in, in this run.
+
+        A batch may come again, but not before the one ahead of it or after the one behind it.
+        """
+        broken: list[str] = []
+        updates = {"set": self._sandbox.user_updates(), "group": self._sandbox.group_updates()}
+        for kind, all_of_them in updates.items():
+            by_whom: dict[str, list[int]] = {}
+            for update in all_of_them[self._seen[kind] :]:
+                if "$set" in update:
+                    who = update.get("$distinct_id") or update["$group_id"]
+                    by_whom.setdefault(who, []).extend(update["$set"].values())
+            self._seen[kind] = len(all_of_them)
+            for who, came in by_whom.items():
+                first, last = list(dict.fromkeys(came)), list(dict.fromkeys(reversed(came)))
+                if first != sorted(first) or last != sorted(last, reverse=True):
+                    broken.append(f"{kind} {who} came in the order {came}")
+        return broken
 
     def _missing(self, reached: int) -> list[str]:
         """Return what is before the STATE and neither in the sandbox nor in the dead letters."""
