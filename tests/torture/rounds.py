@@ -93,7 +93,7 @@ class Round:
         broken = self._run(None) or self._oracle.at_the_end()
         self._figures.rounds += 1
         self._figures.records += len(self._schedule.items)
-        self._figures.rows_needed += len(self._schedule.items)
+        self._figures.rows_needed += sum(item.kind != "bad" for item in self._schedule.items)
         self._figures.rows_sent += sum(request.rows for request in self._sandbox.requests)
         return broken
 
