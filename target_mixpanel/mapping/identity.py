@@ -5,7 +5,8 @@ from ipaddress import ip_address
 from socket import AF_INET, inet_pton
 from typing import Any, Final, TypeAlias
 
-from target_mixpanel.mapping.ids import NOBODY, IdReader, id_reader, id_text, trimmed
+from target_mixpanel.mapping.blanks import trimmed
+from target_mixpanel.mapping.ids import NOBODY, IdReader, id_reader, id_text
 from target_mixpanel.mapping.paths import Slots, Values
 from target_mixpanel.mapping.refusal import UnmappableError, refuse
 from target_mixpanel.mapping.sources import Fetch, fetch, source_name

@@ -1,6 +1,5 @@
 """Whose id is a value: somebody's, nobody's, or is there none?"""
 
-import unicodedata
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any, Final, NoReturn, TypeAlias
@@ -9,6 +8,7 @@ import msgspec
 
 from target_mixpanel.errors import StreamSchemaError
 from target_mixpanel.limits import ID_MAX_BYTES, RESERVED_IDS
+from target_mixpanel.mapping.blanks import trimmed
 from target_mixpanel.mapping.canonical import scalar_text
 from target_mixpanel.mapping.paths import Slots, Values, resolve_column
 from target_mixpanel.mapping.refusal import UnmappableError, refuse
@@ -38,9 +38,6 @@ NOBODY: Final = ""
 
 _SURELY_SHORT: Final = ID_MAX_BYTES // 4
 """Characters, of which none has more bytes in UTF-8 than four."""
-
-_INVISIBLE: Final = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
-"""Controls, what has no width, and white space. https://www.unicode.org/reports/tr44/#General_Category_Values"""
 
 
 def id_reader(
@@ -136,18 +133,6 @@ def id_text(value: Any, field: str, kind: IdKind = USER_ID) -> str | None:
 def id_texts(values: Iterable[Any]) -> frozenset[str]:
     """Return how *values*, of a mapping, are spelled as ids."""
     return frozenset(trimmed(scalar_text(value, "nobody") or "") for value in values)
-
-
-def trimmed(text: str) -> str:
-    """Return *text* without what cannot be seen at either end; of a blank one nothing is left."""
-    if text.isprintable():  # so the plain space is all there may be
-        return text.strip()
-    start, end = 0, len(text)
-    while start < end and unicodedata.category(text[start]) in _INVISIBLE:
-        start += 1
-    while start < end and unicodedata.category(text[end - 1]) in _INVISIBLE:
-        end -= 1
-    return text[start:end]
 
 
 def spelled_id(value: Any, field: str, kind: IdKind) -> str | None:

@@ -61,7 +61,7 @@ def becomes(value, condition="gone", mapping=USERS, **more):
 
 
 NOT_SET = [
-    *(None, False, 0, Decimal("0.0"), "", " ", "\t", "0", "000", "00000000000000000000"),
+    *(None, False, 0, Decimal("0.0"), "", " ", "\t", "\u200b", "0", "000", "00000000000000000000"),
     *("null", "NULL", "None", "nil", "\\N", "-", "infinity", "-infinity", "Infinity"),
     *("false", "False", "f", "no", "N", " NULL "),
     *("0000-00-00 00:00:00", "0000-00-00", "0000-00-00T00:00:00", "0000-00-00T00:00:00Z"),
