@@ -149,7 +149,8 @@ def _spelling(value: Any, field: str, key: str) -> str:
         refuse(f"invalid_{key}", field, "is NaN or infinite")
     if text is None:
         refuse(f"invalid_{key}", field, f"is a list or an object; {key} takes neither")
-    return trimmed(text).casefold()
+    # Of a word only white space is cut: what else hangs on it may mean another one.
+    return text.strip().casefold() if trimmed(text) else ""
 
 
 def _spellings(value: str | float | bool | None) -> frozenset[str]:  # noqa: FBT001 (a value)
