@@ -20,7 +20,12 @@ ROWS: Final = [
     {"id": "4", "user": "007", "amount": "1e3", "note": "0000-00-00"},
     {"id": "5", "user": "Grüße 😀", "amount": "NaN", "note": "null"},
     *(
-        {"id": f"{n}", "user": f"u{n % 7}", "amount": f"{n / 8}", "note": "\\" * (n % 3) + "ß" * n}
+        {
+            "id": f"{n}",
+            "user": f"u{n % 7}",
+            "amount": f"{n / 8}",
+            "note": "\\" * (n % 3) + "ß" * (n % 120),
+        }
         for n in range(10, 250)
     ),
 ]

@@ -8,6 +8,7 @@ from typing import Any, Final
 import pytest
 
 from taps import odd_rows
+from taps.arrived import users
 from taps.mixpanel_queries import answering
 from taps.pipe import Pipe, selected
 from taps.places import HERE
@@ -142,7 +143,7 @@ def test_users(
         },
     )
 
-    agree(f"{NAME}, profiles", old_project.users, new_project.users)
+    agree(f"{NAME}, profiles", users(old_project), users(new_project))
 
 
 def _by_insert_id(sandbox: Sandbox) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Final, Protocol, Self, TextIO
 
 from target_mixpanel.engine.summary import Summary
@@ -65,6 +65,7 @@ class RichProgress:
         self._stderr = sys.stderr
         self._words = words
         self._shown_at = 0.0
+        self._is_terminal_gone = False
         self._live = Live(
             console=Console(stderr=True, highlight=False),
             auto_refresh=False,
@@ -74,12 +75,15 @@ class RichProgress:
 
     def update(self) -> None:
         now = time.monotonic()
-        if now - self._shown_at < _REFRESH_S:
+        if now - self._shown_at < _REFRESH_S or self._is_terminal_gone:
             return
         from rich.text import Text  # noqa: PLC0415
 
         self._shown_at = now
-        self._live.update(Text(self._words()), refresh=True)
+        try:
+            self._live.update(Text(self._words()), refresh=True)
+        except OSError:  # whoever watched closed the terminal; the load goes on
+            self._is_terminal_gone = True
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -89,7 +93,8 @@ class RichProgress:
 
     def __exit__(self, *_: object) -> None:
         _move_log_handlers(sys.stderr, self._stderr)
-        self._live.stop()
+        with suppress(OSError):
+            self._live.stop()
 
 
 def _move_log_handlers(old: TextIO, new: TextIO) -> None:

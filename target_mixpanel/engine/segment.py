@@ -13,7 +13,7 @@ from target_mixpanel.engine.identity_warnings import IdentityWarnings
 from target_mixpanel.engine.routing import Routing
 from target_mixpanel.engine.summary import StreamCounts
 from target_mixpanel.errors import StreamSchemaError, listed, printable
-from target_mixpanel.mapping.stream_schema import StreamSchema
+from target_mixpanel.mapping.stream_schema import DroppedId, StreamSchema
 from target_mixpanel.model import Flaw, JsonObject, Mapped, Record
 from target_mixpanel.pipeline.pipeline import StreamPipeline, TimeWindow
 from target_mixpanel.settings.parse import Settings
@@ -216,12 +216,19 @@ def _note_large_integer(counts: StreamCounts, column: str) -> None:
         )
 
 
-def _count_dropped_id(counts: StreamCounts, column: str) -> None:
-    """Count an id that its row goes without; tell of the column's first."""
-    if counts.count_dropped_id(column):
-        logger.info(
-            '%s: "%s" has ids that mean nobody, or that Mixpanel refuses where the row has another '
-            "one; rows go without them, and the report counts them as ids_dropped",
+def _count_dropped_id(counts: StreamCounts, dropped: DroppedId) -> None:
+    """Count an id that its row goes without; tell of the column's first, loudly of a bad one's."""
+    if counts.count_dropped_id(dropped):
+        level, what = (
+            (logging.INFO, "mean nobody, as the mapping says")
+            if dropped.is_meant
+            else (logging.WARNING, "Mixpanel refuses, where the row has another one")
+        )
+        logger.log(
+            level,
+            '%s: "%s" has ids that %s; rows go without them, and the report counts them as '
+            "ids_dropped",
             printable(counts.stream),
-            printable(column),
+            printable(dropped.column),
+            what,
         )

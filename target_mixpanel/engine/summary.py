@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from target_mixpanel.errors import RejectionRateError, printable
+from target_mixpanel.mapping.stream_schema import DroppedId
 from target_mixpanel.model import NO_SINGLE_COLUMN, Flaw
 
 RATE_CHECKED_FROM_RECORDS: Final = 1_000
@@ -64,6 +65,8 @@ class StreamCounts:
         """Columns that became properties though the SCHEMA does not name them."""
         self.ids_dropped: Counter[str] = Counter()
         """Ids of this column that mean nobody, or are bad, and that their rows go without."""
+        self._dropped: set[DroppedId] = set()
+        """The kinds of them that were told of."""
         self._large_integers: set[str] = set()
         """Columns that have some, as far as they are told apart."""
         self.requests = 0
@@ -115,9 +118,12 @@ class StreamCounts:
         """Count a record that loads without a value of *column*; say whether that is new."""
         return self._count(self.values_left_out, column)
 
-    def count_dropped_id(self, column: str) -> bool:
-        """Count an id of *column* that its row goes without; say whether that is new."""
-        return self._count(self.ids_dropped, column)
+    def count_dropped_id(self, dropped: DroppedId) -> bool:
+        """Count an id that its row goes without; say whether such a one is new."""
+        self._count(self.ids_dropped, dropped.column)
+        is_new = dropped not in self._dropped
+        self._dropped.add(dropped)  # the mapping names the columns, so they are few
+        return is_new
 
     def _count(self, records: Counter[str], column: str) -> bool:
         with self._lock:

@@ -1,25 +1,30 @@
-"""Which texts are blank, and how do they count as null?"""
+"""What of a text is nothing to be seen, and when does it count as null?"""
 
-import re
+import unicodedata
 from collections.abc import Callable
 from typing import Any, Final
 
 from target_mixpanel.mapping.paths import Values
 
-_BLANK: Final = re.compile(
-    r"[\s\x00-\x1f\x7f-\x9f\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]*"
-)
-"""White space, control characters, and those that have no width."""
+_INVISIBLE: Final = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
+"""Controls, what has no width, and white space. https://www.unicode.org/reports/tr44/#General_Category_Values"""
 
 
-def is_blank_text(text: str) -> bool:
-    """Say whether there is nothing to be seen of *text*."""
-    return not text or _BLANK.fullmatch(text) is not None
+def trimmed(text: str) -> str:
+    """Return *text* without what cannot be seen at either end; of a blank one nothing is left."""
+    if text.isprintable():  # so the plain space is all there may be
+        return text.strip()
+    start, end = 0, len(text)
+    while start < end and unicodedata.category(text[start]) in _INVISIBLE:
+        start += 1
+    while start < end and unicodedata.category(text[end - 1]) in _INVISIBLE:
+        end -= 1
+    return text[start:end]
 
 
 def null_if_blank(value: Any) -> Any:
-    """Return None for a blank text, all else as it is."""
-    return None if type(value) is str and is_blank_text(value) else value
+    """Return None for a text of which nothing is to be seen, all else as it is."""
+    return None if type(value) is str and not trimmed(value) else value
 
 
 def without_blanks(split: Callable[[Any], Values]) -> Callable[[Any], Values]:

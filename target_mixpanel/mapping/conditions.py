@@ -9,6 +9,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from target_mixpanel.limits import EARLIEST_TIME_MS
+from target_mixpanel.mapping.blanks import trimmed
 from target_mixpanel.mapping.canonical import scalar_text
 from target_mixpanel.mapping.instants import instant
 from target_mixpanel.mapping.paths import Slots, Values
@@ -148,7 +149,8 @@ def _spelling(value: Any, field: str, key: str) -> str:
         refuse(f"invalid_{key}", field, "is NaN or infinite")
     if text is None:
         refuse(f"invalid_{key}", field, f"is a list or an object; {key} takes neither")
-    return text.strip().casefold()
+    # Of a word only white space is cut: what else hangs on it may mean another one.
+    return text.strip().casefold() if trimmed(text) else ""
 
 
 def _spellings(value: str | float | bool | None) -> frozenset[str]:  # noqa: FBT001 (a value)

@@ -57,7 +57,7 @@ def read_number(value: int | Decimal, times: Times, field: str, now_ms: int) -> 
     return refuse(
         "invalid_time",
         field,
-        "is between 1971 and now in no unit; set time_unit if it is right",
+        "is between 1971 and now in no unit; if it spells a date, say how with time_format",
     )
 
 

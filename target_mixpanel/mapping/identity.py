@@ -5,11 +5,12 @@ from ipaddress import ip_address
 from socket import AF_INET, inet_pton
 from typing import Any, Final, TypeAlias
 
-from target_mixpanel.mapping.ids import NOBODY, IdReader, id_reader, id_text, trimmed
+from target_mixpanel.mapping.blanks import trimmed
+from target_mixpanel.mapping.ids import NOBODY, IdReader, id_reader, id_text
 from target_mixpanel.mapping.paths import Slots, Values
 from target_mixpanel.mapping.refusal import UnmappableError, refuse
 from target_mixpanel.mapping.sources import Fetch, fetch, source_name
-from target_mixpanel.mapping.stream_schema import StreamSchema
+from target_mixpanel.mapping.stream_schema import DroppedId, StreamSchema
 from target_mixpanel.specs.spec import (
     DistinctId,
     EventSpec,
@@ -83,14 +84,14 @@ def _simplified(
             distinct_id, device_id = read_device(values)
             if not device_id:
                 raise
-            drop(user_field)
+            drop(DroppedId(user_field, is_meant=False))
             return distinct_id, None, device_id
         try:
             distinct_id, device_id = read_device(values)
         except UnmappableError:
             if not user_id:
                 raise
-            drop(device_field)
+            drop(DroppedId(device_field, is_meant=False))
             return user_id, user_id, None
         if user_id is None and distinct_id is None:
             refuse("missing_distinct_id", missing_field, missing)

@@ -1,6 +1,5 @@
 """Whose id is a value: somebody's, nobody's, or is there none?"""
 
-import unicodedata
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any, Final, NoReturn, TypeAlias
@@ -9,11 +8,12 @@ import msgspec
 
 from target_mixpanel.errors import StreamSchemaError
 from target_mixpanel.limits import ID_MAX_BYTES, RESERVED_IDS
+from target_mixpanel.mapping.blanks import trimmed
 from target_mixpanel.mapping.canonical import scalar_text
 from target_mixpanel.mapping.paths import Slots, Values, resolve_column
 from target_mixpanel.mapping.refusal import UnmappableError, refuse
 from target_mixpanel.mapping.sources import Fetch, column_getter, column_hasher, source_name
-from target_mixpanel.mapping.stream_schema import StreamSchema
+from target_mixpanel.mapping.stream_schema import DroppedId, StreamSchema
 from target_mixpanel.mapping.values import Converter
 from target_mixpanel.specs.spec import Column, Constant, Source
 
@@ -38,9 +38,6 @@ NOBODY: Final = ""
 
 _SURELY_SHORT: Final = ID_MAX_BYTES // 4
 """Characters, of which none has more bytes in UTF-8 than four."""
-
-_INVISIBLE: Final = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
-"""Controls, what has no width, and white space. https://www.unicode.org/reports/tr44/#General_Category_Values"""
 
 
 def id_reader(
@@ -71,7 +68,7 @@ def id_reader(
     hashed = column_hasher(column, stream_schema, place, field) if column.is_hashed else None
     if hashed is not None or column.nobody or column.cast is not None or column.is_in_json:
         get = column_getter(column, stream_schema, place, slots)
-        nobody = _Nobody(id_texts(column.nobody), stream_schema.on_dropped_id)
+        nobody = _Nobody(id_texts(column.nobody), DroppedId(field, is_meant=True), stream_schema)
         return _careful_reader(get, field, kind, default, nobody, hashed)
     slot = slots.add(resolve_column(column, stream_schema, place))
 
@@ -91,7 +88,8 @@ class _Nobody(msgspec.Struct, frozen=True):
     """Which ids mean nobody, and who counts them."""
 
     texts: frozenset[str]
-    tell: Callable[[str], None]
+    told: DroppedId
+    stream_schema: StreamSchema
 
 
 def _careful_reader(  # noqa: PLR0913, PLR0917 (each a fact of its own)
@@ -109,7 +107,7 @@ def _careful_reader(  # noqa: PLR0913, PLR0917 (each a fact of its own)
         if text is None:
             return default
         if text in nobody.texts:
-            nobody.tell(field)
+            nobody.stream_schema.on_dropped_id(nobody.told)
             return instead
         check_id(text, field, kind)
         return text if hashed is None else hashed(text)
@@ -135,18 +133,6 @@ def id_text(value: Any, field: str, kind: IdKind = USER_ID) -> str | None:
 def id_texts(values: Iterable[Any]) -> frozenset[str]:
     """Return how *values*, of a mapping, are spelled as ids."""
     return frozenset(trimmed(scalar_text(value, "nobody") or "") for value in values)
-
-
-def trimmed(text: str) -> str:
-    """Return *text* without what cannot be seen at either end; of a blank one nothing is left."""
-    if text.isprintable():  # so the plain space is all there may be
-        return text.strip()
-    start, end = 0, len(text)
-    while start < end and unicodedata.category(text[start]) in _INVISIBLE:
-        start += 1
-    while start < end and unicodedata.category(text[end - 1]) in _INVISIBLE:
-        end -= 1
-    return text[start:end]
 
 
 def spelled_id(value: Any, field: str, kind: IdKind) -> str | None:

@@ -9,10 +9,10 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from target_mixpanel.errors import StreamSchemaError, listed, printable
+from target_mixpanel.mapping.blanks import trimmed
 from target_mixpanel.mapping.canonical import scalar_text
 from target_mixpanel.mapping.conditions import Conditions, compile_conditions
 from target_mixpanel.mapping.formats import Formats, formats_of
-from target_mixpanel.mapping.ids import trimmed
 from target_mixpanel.mapping.lookup_keys import typed_key
 from target_mixpanel.mapping.new_columns import NewColumnReader
 from target_mixpanel.mapping.paths import ResolvedColumn, Slot, Slots, Values, resolve

@@ -23,6 +23,14 @@ class NewColumn(msgspec.Struct, frozen=True):
     """Whether it is left out though neither the mapping nor Mixpanel has a reason."""
 
 
+class DroppedId(msgspec.Struct, frozen=True):
+    """An id that its row goes without."""
+
+    column: str
+    is_meant: bool
+    """Whether the mapping says that it means nobody; or else it is bad, and another one is good."""
+
+
 def _ignore(column: Any) -> None:
     """Nobody wants to know."""
 
@@ -70,6 +78,5 @@ class StreamSchema(msgspec.Struct, frozen=True):
     """Columns of any type that records have had though the schema does not name them."""
     on_new_column: Callable[[NewColumn], None] = _ignore
     """Told of a column that only a record has, once at least."""
-    on_dropped_id: Callable[[str], None] = _ignore
-    """Told of a column each time an id of it means nobody, or is bad and goes without: the row has
-    another one that is good."""
+    on_dropped_id: Callable[[DroppedId], None] = _ignore
+    """Told each time a row goes without an id."""

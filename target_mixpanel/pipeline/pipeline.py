@@ -21,6 +21,8 @@ from target_mixpanel.mapping.profiles import ProfileUpdate
 from target_mixpanel.mapping.refusal import UnmappableError
 from target_mixpanel.mapping.stream_schema import (
     LARGE_VALUES,
+    METADATA_PREFIX,
+    DroppedId,
     LeftOut,
     NewColumn,
     StreamSchema,
@@ -45,6 +47,9 @@ from target_mixpanel.pipeline.validation import (
 )
 from target_mixpanel.specs.operations import DELETE
 from target_mixpanel.specs.spec import LookupTableSpec, MatchedColumns, StreamSpec
+
+_DELETED_AT: Final = f"{METADATA_PREFIX}deleted_at"
+"""The column by which log-based taps say that a row was deleted."""
 
 
 class Unloadable(msgspec.Struct, frozen=True):
@@ -140,7 +145,7 @@ class StreamPipeline:
         reading = read_schema(stream_schema.schema, stream)
         self._left_out: list[tuple[str, str]] = []
         self._on_left_out = on_left_out
-        self._dropped_ids: list[str] = []
+        self._dropped_ids: list[DroppedId] = []
         self._on_dropped_id = stream_schema.on_dropped_id
         stream_schema = msgspec.structs.replace(
             stream_schema,
@@ -239,6 +244,8 @@ class StreamPipeline:
     def run(self, record: JsonObject) -> Outcome:
         """Return what becomes of *record*."""
         outcome = self._outcome(record, self._now_ms())
+        if isinstance(outcome, Unloadable) and record.get(_DELETED_AT) is not None:
+            outcome = _deletion(outcome)
         if self._fast_path is not None and not isinstance(outcome, Unloadable):
             self._learn(record)
         if self._new_columns:
@@ -278,8 +285,8 @@ class StreamPipeline:
                 self._on_left_out(column, what)
             self._left_out.clear()
         if self._dropped_ids:
-            for column in self._dropped_ids:
-                self._on_dropped_id(column)
+            for dropped in self._dropped_ids:
+                self._on_dropped_id(dropped)
             self._dropped_ids.clear()
 
     def _note_new_column(self, column: NewColumn) -> None:
@@ -374,6 +381,15 @@ class StreamPipeline:
         flaw = row_flaw(event.name, body)
         if flaw is not None:
             raise UnmappableError(flaw, event.insert_id)
+
+
+def _deletion(outcome: Unloadable) -> Unloadable:
+    """Say of a deletion, which is of its key alone, how it is filtered."""
+    flaw = outcome.flaw
+    if not flaw.reason.startswith(("missing_", "null_", "schema_")):
+        return outcome
+    detail = f"{flaw.detail}; it is a deletion, and skip_when: {_DELETED_AT} filters those"
+    return msgspec.structs.replace(outcome, flaw=msgspec.structs.replace(flaw, detail=detail))
 
 
 def _splitter(plan: Plan, stream_schema: StreamSchema) -> Callable[[JsonObject], Values]:

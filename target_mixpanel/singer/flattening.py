@@ -24,6 +24,8 @@ class Flattening:
             StreamSchemaError: Two columns would have one name.
         """
         self._options = options
+        self._below: dict[str, list[str]] = {}
+        """The columns that an object becomes, by the name that it would have itself."""
         columns: JsonObject = {}
         for name, column in self._flat_columns(schema.get("properties", {})):
             if name in columns:
@@ -48,7 +50,11 @@ class Flattening:
             if "object" not in kinds:
                 yield self._name(name, parents), column
             elif "properties" in column and len(parents) < self._options.max_level:
-                yield from self._flat_columns(column["properties"], (*parents, name))
+                below = list(self._flat_columns(column["properties"], (*parents, name)))
+                self._below[self._name(name, parents)] = [flat for flat, _ in below]
+                if "null" in kinds:
+                    below = [(flat, _nullable(column)) for flat, column in below]
+                yield from below
             else:
                 others = [kind for kind in kinds if kind not in {"object", "string"}]
                 yield self._name(name, parents), {"type": ["string", *others]}
@@ -59,7 +65,9 @@ class Flattening:
         columns = self.schema["properties"]
         for name, value in values.items():
             flat = self._name(name, parents)
-            if type(value) is not dict:
+            if value is None and flat in self._below and flat not in columns:
+                yield from dict.fromkeys(self._below[flat]).items()  # they are null, too
+            elif type(value) is not dict:
                 yield flat, value
             elif flat not in columns and len(parents) < self._options.max_level:
                 yield from self._flat_values(value, (*parents, name))
@@ -73,6 +81,14 @@ class Flattening:
         return flatten_key(
             name, list(parents), options.separator, max_key_length=options.max_key_length
         )
+
+
+def _nullable(column: Any) -> Any:
+    """Return the schema of a column that is null as well where its object is."""
+    kinds = _kinds(column)
+    if not kinds or not column.keys().isdisjoint({"const", "enum"}):
+        return {"anyOf": [column, {"type": "null"}]}
+    return column if "null" in kinds else {**column, "type": [*kinds, "null"]}
 
 
 def _kinds(column: Any) -> list[str]:

@@ -132,7 +132,7 @@ def forbidden_names(own: Mapping[str, str]) -> dict[str, str]:
     """
     credential = "is a credential and never comes from a record; leave it out"
     return {
-        name: f"is set by the mapping's {key}; give the property another name"
+        name: f"is set by the mapping's {key}; leave it out here, or give the property another name"
         for name, key in own.items()
     } | dict.fromkeys(("token", "$token"), credential)
 

@@ -77,6 +77,9 @@ def test_a_bad_device_does_not_cost_a_known_users_event(command: Command, sandbo
     assert done.code == 0
     assert ids == [("7", None), (None, "d1"), ("8", "d2")]
     assert command.report("visits")["ids_dropped"] == {"device": 1, "user": 1}
+    warned = [line for line in done.stderr.splitlines() if "WARNING" in line]
+    assert len(warned) == 2
+    assert all("has ids that Mixpanel refuses, where the row has another one" in w for w in warned)
 
 
 def test_a_guest_is_no_user(command: Command, sandbox: Sandbox):
@@ -119,3 +122,21 @@ def test_events_and_users_find_the_group_they_name(command: Command, sandbox: Sa
     assert done.code == 0
     assert sandbox.groups == {("company", "12"): {"plan": "pro"}}
     assert [(join.found, join.not_text) for join in (joins.events, joins.users)] == [(1, 0)] * 2
+
+
+def test_a_deletion_that_is_no_event_says_how_to_filter_it(command: Command, sandbox: Sandbox):
+    """A log-based tap sends of a row that was deleted its key alone."""
+    records = [
+        record("visits", id=1, at=AT, user="7"),
+        record("visits", id=1, _sdc_deleted_at=AT),
+        record("visits", id=2, at=AT, user="8"),
+        reached(2),
+    ]
+    mapping = {"time": "at", "distinct_id": "user", "properties": []}
+    refused = command.run(VISITS_SCHEMA, *records, streams={"visits": mapping})
+    filtered = {**mapping, "skip_when": "_sdc_deleted_at"}
+    done = command.run(VISITS_SCHEMA, *records, streams={"visits": filtered})
+
+    assert "it is a deletion, and skip_when: _sdc_deleted_at filters those" in refused.errors[0]
+    assert (done.code, done.states) == (0, [reached(2)["value"]])
+    assert len(sandbox.report()) == 2

@@ -19,7 +19,7 @@ EVENTS = {"time": "at", "distinct_id": "user", "properties": ["plan"]}
 USERS = {"type": "users", "distinct_id": "user", "properties": ["plan"]}
 GROUPS = {"type": "groups", "group_key": "g", "group_id": "user", "properties": ["plan", "kind"]}
 TABLE = {"type": "lookup_table", "lookup_table_id": "t", "key": "id", "properties": ["plan"]}
-BLANKS = ["", " ", "\t\n", "\u200b", "\ufeff", "\x00", "\u00a0"]
+BLANKS = ["", " ", "\t\n", "\u061c", "\u200b", "\ufeff", "\x00", "\u00a0"]
 
 
 def outcome_of(record, mapping, *, is_blank_null=True, schema=None):

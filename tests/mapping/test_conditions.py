@@ -6,7 +6,7 @@ from itertools import product
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from target_mixpanel.errors import SettingsError, StreamSchemaError
@@ -61,7 +61,7 @@ def becomes(value, condition="gone", mapping=USERS, **more):
 
 
 NOT_SET = [
-    *(None, False, 0, Decimal("0.0"), "", " ", "\t", "0", "000", "00000000000000000000"),
+    *(None, False, 0, Decimal("0.0"), "", " ", "\t", "\u200b", "0", "000", "00000000000000000000"),
     *("null", "NULL", "None", "nil", "\\N", "-", "infinity", "-infinity", "Infinity"),
     *("false", "False", "f", "no", "N", " NULL "),
     *("0000-00-00 00:00:00", "0000-00-00", "0000-00-00T00:00:00", "0000-00-00T00:00:00Z"),
@@ -152,6 +152,8 @@ def test_the_meaning_is_what_an_independent_reading_says(made):
 
 @settings(max_examples=300, deadline=None)
 @given(st.text() | st.text("0123456789-:TZ. ", max_size=12))
+@example("1\x1b")
+@example("yes\u200b")
 def test_no_text_whatever_deletes_without_saying_yes_or_when(text):
     """What no list of ours has is neither deleted nor kept: it is refused."""
     meant = text.strip().lower()

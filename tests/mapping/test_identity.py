@@ -13,6 +13,7 @@ from target_mixpanel.limits import RESERVED_IDS
 from target_mixpanel.mapping.ids import id_text
 from target_mixpanel.mapping.paths import record_splitter
 from target_mixpanel.mapping.refusal import UnmappableError
+from target_mixpanel.mapping.stream_schema import DroppedId
 from tests.mapping.making import (
     ORDER,
     ORDERS,
@@ -653,7 +654,11 @@ def test_ids_that_rows_go_without_are_told():
     for user, device in (("u", "0"), ("NULL", "d"), ("guest", "d"), ("u", "d"), ("u", None)):
         simplified(user, device, schema, user_id={"column": "user", "nobody": ["guest"]})
 
-    assert told == ["device", "user", "user"]
+    assert told == [
+        DroppedId("device", is_meant=False),
+        DroppedId("user", is_meant=False),
+        DroppedId("user", is_meant=True),
+    ]
 
 
 def test_an_id_is_one_hash_as_a_number_and_as_a_text():

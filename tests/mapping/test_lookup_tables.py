@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from target_mixpanel.errors import StreamSchemaError
-from target_mixpanel.mapping.ids import trimmed
+from target_mixpanel.mapping.blanks import trimmed
 from target_mixpanel.mapping.lookup_keys import typed_key
 from target_mixpanel.mapping.lookup_tables import TableRow
 from target_mixpanel.mapping.refusal import UnmappableError

@@ -384,13 +384,28 @@ def test_whatever_a_tap_sends_is_an_integer_or_refused(value, unit, zone):
 
 @settings(max_examples=200, deadline=None)
 @given(st.integers(31_536_000, NOW_MS // 1_000), st.integers(0, 999_999_999))
+@example(202_610_011, 230 * 10**6)
 def test_auto_finds_the_unit_of_every_time_there_is(second, nanosecond):
-    found = {
-        ms_of((second * 10**9 + nanosecond) // (10**9 // PER_SECOND[unit])) // 1_000
-        for unit in PER_SECOND
+    """But for the few that read as a date as well, of the seventies, which are refused."""
+    numbers = {
+        (second * 10**9 + nanosecond) // (10**9 // per_second) for per_second in PER_SECOND.values()
     }
+    calendar = {number for number in numbers if reads_as_a_date(number)}
 
-    assert {second} == found
+    assert {ms_of(number) // 1_000 for number in numbers - calendar} == {second}
+    assert {reason(number) for number in calendar} <= {"invalid_time"}
+
+
+def reads_as_a_date(number):
+    """Say whether *number* is the digits of a day of our times, its hour and so on."""
+    text = str(number)
+    if len(text) not in {10, 12, 14} or not text.startswith(("19", "20")):
+        return False
+    parts = [text[:4], *(text[place : place + 2] for place in range(4, len(text), 2))]
+    try:
+        return 1970 <= datetime(*map(int, parts)).year < 2100  # noqa: DTZ001 (only if it is one)
+    except ValueError:
+        return False
 
 
 def test_a_long_text_is_refused_at_once():

@@ -512,11 +512,11 @@ def test_a_user_has_a_place_and_may_have_been_seen():
         ),
         (
             {"properties": {"$ignore_time": {"value": True}}},
-            'properties: "$ignore_time" is set by the mapping\'s updates_last_seen; give the ',
+            'properties: "$ignore_time" is set by the mapping\'s updates_last_seen; leave it ',
         ),
         (
             {"properties": {"$latitude": "lat"}},
-            'properties: "$latitude" is set by the mapping\'s latitude; give the property ',
+            'properties: "$latitude" is set by the mapping\'s latitude; leave it out here, ',
         ),
     ],
 )
