@@ -1,6 +1,7 @@
 """A bucket of a test's own, on moto's server."""
 
 import os
+import urllib.request
 from collections.abc import Iterator
 
 import obstore
@@ -56,11 +57,12 @@ def bucket_server() -> Iterator[int]:
 @pytest.fixture
 def bucket(bucket_server: int, tmp_path, monkeypatch: pytest.MonkeyPatch) -> Bucket:
     """A bucket that this process, and those that it starts, find."""
-    import urllib.request
 
     made = Bucket(bucket_server, f"b-{abs(hash(str(tmp_path)))}")
-    request = urllib.request.Request(f"http://127.0.0.1:{bucket_server}/{made.name}", method="PUT")
-    urllib.request.urlopen(request).close()
+    request = urllib.request.Request(  # noqa: S310 (http, on loopback)
+        f"http://127.0.0.1:{bucket_server}/{made.name}", method="PUT"
+    )
+    urllib.request.urlopen(request).close()  # noqa: S310
     for name, value in made.environment.items():
         monkeypatch.setenv(name, value)
     return made

@@ -37,7 +37,9 @@ def parse_file_streams(written: Sequence[Any] | None) -> tuple[FileStream, ...]:
     Raises:
         SettingsError: One is none.
     """
-    return tuple(_parsed(each, f"files: entry {number}") for number, each in enumerate(written or (), 1))
+    return tuple(
+        _parsed(each, f"files: entry {number}") for number, each in enumerate(written or (), 1)
+    )
 
 
 def _parsed(written: Any, place: str) -> FileStream:

@@ -16,7 +16,15 @@ def names(url: str) -> list[str]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    for name in ("a.csv", "b.csv", "c.jsonl", "sub/d.csv", "_SUCCESS", "sub/.e.csv.crc", "_x/f.csv"):
+    for name in (
+        "a.csv",
+        "b.csv",
+        "c.jsonl",
+        "sub/d.csv",
+        "_SUCCESS",
+        "sub/.e.csv.crc",
+        "_x/f.csv",
+    ):
         path = tmp_path / "data" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x")

@@ -87,6 +87,7 @@ AS_MELTANO_CASTS = {
     "integer": int,
     "boolean": {"true": True, "false": False}.__getitem__,
     "object": json.loads,
+    "array": json.loads,
 }
 """What Meltano makes of a text of the environment, by the setting's kind, before it writes JSON."""
 
