@@ -57,9 +57,8 @@ def bucket_server() -> Iterator[int]:
 @pytest.fixture
 def bucket(bucket_server: int, tmp_path, monkeypatch: pytest.MonkeyPatch) -> Bucket:
     """A bucket that this process, and those that it starts, find."""
-
     made = Bucket(bucket_server, f"b-{abs(hash(str(tmp_path)))}")
-    request = urllib.request.Request(  # noqa: S310 (http, on loopback)
+    request = urllib.request.Request(
         f"http://127.0.0.1:{bucket_server}/{made.name}", method="PUT"
     )
     urllib.request.urlopen(request).close()  # noqa: S310
