@@ -58,9 +58,7 @@ def bucket_server() -> Iterator[int]:
 def bucket(bucket_server: int, tmp_path, monkeypatch: pytest.MonkeyPatch) -> Bucket:
     """A bucket that this process, and those that it starts, find."""
     made = Bucket(bucket_server, f"b-{abs(hash(str(tmp_path)))}")
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{bucket_server}/{made.name}", method="PUT"
-    )
+    request = urllib.request.Request(f"http://127.0.0.1:{bucket_server}/{made.name}", method="PUT")
     urllib.request.urlopen(request).close()  # noqa: S310
     for name, value in made.environment.items():
         monkeypatch.setenv(name, value)

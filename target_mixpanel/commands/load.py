@@ -18,7 +18,7 @@ from target_mixpanel.commands.progress import progress_line
 from target_mixpanel.commands.watching import Watching
 from target_mixpanel.engine.engine import Engine
 from target_mixpanel.errors import SettingsError, TargetMixpanelError, printable
-from target_mixpanel.files.formats import FORMATS, Format
+from target_mixpanel.files.format_names import FORMATS, Format
 from target_mixpanel.files.notes import open_notes
 from target_mixpanel.files.objects import StoredObject, find_objects
 from target_mixpanel.model import JsonObject
@@ -94,12 +94,8 @@ def _load(
         resources.enter_context(engine)
         watching = Watching(engine.summary, [each.size for each, _ in known])
         watching.line = resources.enter_context(progress_line(watching.words))
-        loading = ObjectLoading(engine, notes, watching.on_rows)
-        for stored, of in known:
-            if not loading.load(stored, of):
-                break
-            watching.on_object(stored)
-        else:
+        loading = ObjectLoading(engine, notes, watching.on_rows, watching.on_object)
+        if loading.load_all(known):
             engine.mark_tables_whole()
         engine.finish()
         watching.say()

@@ -27,6 +27,10 @@ _ZSTD_SKIPPABLE: Final = tuple(bytes([0x50 + kind]) + b"\x2a\x4d\x18" for kind i
 _ISAL_ERROR: Final[Any] = igzip_lib.IsalError
 
 _BLOCK_BYTES: Final = 1024 * 1024
+"""Of text given away at a time."""
+
+_PIECE_BYTES: Final = 32 * 1024
+"""Of text asked of gzip at a time: so much is lost to a reader where it finds a fault."""
 
 _ZSTD_PIECE_BYTES: Final = 2 * 1024
 """Given to zstd at a time: it says all of it at once, 128 KB for each four bytes at worst."""
@@ -68,7 +72,7 @@ def _capped(blocks: Iterator[bytes], read: Any, url: str) -> Iterator[bytes]:
             taken += len(block)
             yield block
 
-    for text in read(counted(), url):
+    for text in _gathered(read(counted(), url)):
         said += len(text)
         if said > MAX_BYTES or (said > _RATIO_FROM_BYTES and said > taken * MAX_RATIO):
             raise InputError(
@@ -77,6 +81,24 @@ def _capped(blocks: Iterator[bytes], read: Any, url: str) -> Iterator[bytes]:
                 "store it in parts, or uncompressed",
             )
         yield text
+
+
+def _gathered(texts: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield *texts* in larger ones; what came before a fault is not lost to it."""
+    parts: list[bytes] = []
+    size = 0
+    try:
+        for text in texts:
+            parts.append(text)
+            size += len(text)
+            if size >= _BLOCK_BYTES:
+                yield b"".join(parts)
+                parts, size = [], 0
+    except InputError:
+        yield b"".join(parts)
+        raise
+    if parts:
+        yield b"".join(parts)
 
 
 def _gunzipped(blocks: Iterator[bytes], url: str) -> Iterator[bytes]:
@@ -91,7 +113,7 @@ def _gunzipped(blocks: Iterator[bytes], url: str) -> Iterator[bytes]:
                     break
                 reader = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
             try:
-                text = reader.decompress(left, _BLOCK_BYTES)
+                text = reader.decompress(left, _PIECE_BYTES)
             except _ISAL_ERROR:
                 raise _damaged(url, "gzip") from None
             left = b""
@@ -135,7 +157,7 @@ def _unzstd(blocks: Iterator[bytes], url: str) -> Iterator[bytes]:
 def _damaged(url: str, kind: str) -> InputError:
     return InputError(
         f"{printable(url)}: is damaged ({kind} cannot read on, or its checksum does not fit); "
-        "what came before is loaded: store it anew",
+        "what could be read before is loaded: store it anew",
     )
 
 

@@ -14,31 +14,15 @@ Rows are bytes, one JSON object each, in the object's order; `b'{"type":"RECORD"
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final, Literal, Protocol, TypeAlias, get_args
+from typing import Protocol
 
 from target_mixpanel.errors import InputError, printable
 from target_mixpanel.files.csv_rows import CsvRows
+from target_mixpanel.files.format_names import Format, format_of
 from target_mixpanel.files.json_lines import JsonLines
 from target_mixpanel.files.objects import OpenObject, StoredObject, open_object
 from target_mixpanel.files.places import Place, RowBatch
 from target_mixpanel.model import JsonObject
-
-Format: TypeAlias = Literal["jsonl", "csv", "tsv", "parquet"]
-
-FORMATS: Final[tuple[Format, ...]] = get_args(Format)
-
-_COMPRESSIONS: Final = (".gz", ".gzip", ".zst", ".zstd")
-
-_ENDINGS: Final[dict[str, Format]] = {
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "jsonl",
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".tab": "tsv",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-}
 
 
 class Rows(Protocol):
@@ -89,12 +73,9 @@ def rows_of(content: OpenObject, format: Format | None = None) -> Rows:  # noqa:
 
 
 def _format_of(stored: StoredObject) -> Format:
-    name = stored.name.lower()
-    for compression in _COMPRESSIONS:
-        name = name.removesuffix(compression)
-    for ending, known in _ENDINGS.items():
-        if name.endswith(ending):
-            return known
+    known = format_of(stored.name)
+    if known is not None:
+        return known
     raise InputError(
         f"{printable(stored.url)}: its name does not say its format; give --format jsonl, csv, "
         "tsv or parquet, or format in an entry of files"

@@ -12,9 +12,11 @@ A door finds objects and reads them so:
 """
 
 import os
+import re
 import stat
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final, Protocol, Self
@@ -35,6 +37,18 @@ _LIST_CHUNK: Final = 1_000
 
 _HIDDEN: Final = (".", "_")
 """How names begin that others left in a folder for themselves: `_SUCCESS`, `.part-0.crc`."""
+
+_KNOWN_HIDDEN: Final = re.compile(
+    r"_SUCCESS|_metadata|_common_metadata|_committed_.*|_started_.*|_delta_log|_spark_metadata|"
+    r"_temporary|_change_data|_symlink_format_manifest|\.hoodie.*|\..*\.crc|\.DS_Store|\._.*"
+)
+"""Of Spark, Hadoop, Delta, Hudi and macOS; behind any other hidden name there may be rows."""
+
+_LOOK_UP_S: Final = 0.2
+"""Between looks whether who waits for a bucket still wants it."""
+
+_PATIENCE_S: Final = 120.0
+"""For one block of a bucket, all tries together; its own time-outs come first."""
 
 
 class StoredObject(msgspec.Struct, frozen=True):
@@ -58,6 +72,10 @@ class StoredObject(msgspec.Struct, frozen=True):
         return self.url.rpartition("/")[2]
 
 
+class ReadingEndsError(InputError):
+    """Who reads wants no more."""
+
+
 class OpenObject(AbstractContextManager[Any], Protocol):
     """The bytes of an object, for one thread at a time."""
 
@@ -73,6 +91,9 @@ class OpenObject(AbstractContextManager[Any], Protocol):
             InputError: They cannot be read, or the object is another by now.
         """
 
+    def begin(self, offset: int) -> None:
+        """Ask for the bytes from *offset* on that `blocks` will yield; they come meanwhile."""
+
     def blocks(self, offset: int = 0) -> Iterator[bytes]:
         """Yield all bytes from *offset* on, as they come."""
 
@@ -82,7 +103,9 @@ class OpenObject(AbstractContextManager[Any], Protocol):
 # Finding
 
 
-def find_objects(url: str, place: str) -> list[StoredObject]:
+def find_objects(
+    url: str, place: str, on_hidden: Callable[[str], None] = lambda _url: None
+) -> list[StoredObject]:
     """
     Return what *url* stands for, by name: an object, what is in a folder, what a glob matches.
 
@@ -92,13 +115,19 @@ def find_objects(url: str, place: str) -> list[StoredObject]:
     Args:
         url: A path, `file://`, `s3://`, `gs://` or `az://`.
         place: Where it is written, for messages.
+        on_hidden: Told of each name that is passed over, unless it is known to hold no rows.
 
     Raises:
         SettingsError: It names no bucket, or what reads buckets is not installed.
         InputError: There is nothing, or it may not be read.
     """
     is_remote = is_bucket_url(url)
-    found = _in_bucket(url, place) if is_remote else _in_folders(local_path(url, place))
+    hidden: dict[str, None] = {}
+    found = (
+        _in_bucket(url, place, hidden) if is_remote else _in_folders(local_path(url, place), hidden)
+    )
+    for name in sorted(hidden):
+        on_hidden(name)
     if not found:
         raise InputError(f"{printable(url)}: is not there; look at the path, and at its wildcards")
     return sorted(found, key=_url_of)
@@ -147,22 +176,32 @@ def _url_of(stored: StoredObject) -> str:
     return stored.url
 
 
-def _in_folders(path: str) -> list[StoredObject]:
+def _in_folders(path: str, hidden: dict[str, None]) -> list[StoredObject]:
     if os.path.lexists(path) or not has_wildcard(path):
         if not Path(path).is_dir():
             return [_file(path)]
-        return [_file(each) for each in _walk(path)]
+        return [_file(each) for each in _walk(path, hidden)]
     matches = pattern_of(path).fullmatch
-    return [_file(each) for each in _walk(beginning_of(path)) if matches(each)]
+    found = [_file(each) for each in _walk(beginning_of(path), hidden) if matches(each)]
+    for name in [name for name in hidden if not matches(name)]:
+        del hidden[name]
+    return found
 
 
-def _walk(folder: str) -> Iterator[str]:
+def _walk(folder: str, hidden: dict[str, None]) -> Iterator[str]:
     def refuse(error: OSError) -> None:
         raise InputError(f"{printable(folder)}: cannot be read ({error.strerror})") from None
 
     for parent, folders, names in os.walk(folder, onerror=refuse):
-        folders[:] = sorted(name for name in folders if not name.startswith(_HIDDEN))
-        yield from (f"{parent.rstrip('/')}/{name}" for name in names if not is_hidden(name))
+        at = parent.rstrip("/")
+        hidden.update((f"{at}/{name}", None) for name in (*folders, *names) if _may_hide(name))
+        folders[:] = sorted(name for name in folders if not is_hidden(name))
+        yield from (f"{at}/{name}" for name in names if not is_hidden(name))
+
+
+def _may_hide(name: str) -> bool:
+    """Say whether *name* is hidden, and nobody knows that there are no rows behind it."""
+    return is_hidden(name) and _KNOWN_HIDDEN.fullmatch(name) is None
 
 
 def is_hidden(url: str) -> bool:
@@ -190,16 +229,29 @@ def _unreadable(path: str, error: OSError) -> InputError:
     return InputError(f"{printable(path)}: cannot be read ({error.strerror})")
 
 
-def _in_bucket(url: str, place: str) -> list[StoredObject]:
+def _in_bucket(url: str, place: str, hidden: dict[str, None]) -> list[StoredObject]:
     at = bucket_path(url, place)
     if has_wildcard(url):
         matches = pattern_of(url).fullmatch
         root = _root_of(url, at)
         folder = beginning_of(url).removeprefix(root)
-        return [each for each in _listed(at, root, folder) if matches(each.url)]
-    if at.path and not at.path.endswith("/") and (head := _head(at)) is not None:
+        listed = _listed(at, root, folder)
+    elif at.path and not at.path.endswith("/") and (head := _head(at)) is not None:
         return [_of_bucket(url, head)]
-    return list(_listed(at, _root_of(url, at), at.path))
+    else:
+        matches = re.compile(".*", re.DOTALL).fullmatch
+        listed = _listed(at, _root_of(url, at), folder := at.path)
+    within = len(_root_of(url, at)) + len(folder.strip("/"))
+    found: list[StoredObject] = []
+    for each in filter(lambda each: matches(each.url), listed):
+        parts = each.url[within:].strip("/").split("/")
+        number = next((n for n, part in enumerate(parts) if is_hidden(part)), None)
+        if number is None:
+            found.append(each)
+        elif _may_hide(parts[number]):
+            left = "/".join(parts[number + 1 :])
+            hidden[each.url.removesuffix(f"/{left}") if left else each.url] = None
+    return found
 
 
 def _root_of(url: str, at: BucketPath) -> str:
@@ -214,8 +266,7 @@ def _listed(at: BucketPath, root: str, folder: str) -> Iterator[StoredObject]:
         for chunk in at.store.list(prefix, chunk_size=_LIST_CHUNK):
             for head in chunk:
                 within = head["path"].removeprefix(prefix or "").strip("/")
-                is_marker = not head["size"] and not within
-                if not is_marker and not any(map(is_hidden, within.split("/"))):
+                if head["size"] or within:  # else it marks the folder
                     yield _of_bucket(f"{root}{head['path']}", head)
     except (BaseError, OSError) as error:
         raise InputError(f"{printable(at.url)}: {storage_words(error)}") from None
@@ -240,14 +291,20 @@ def _of_bucket(url: str, head: Mapping[str, Any]) -> StoredObject:
 # Reading
 
 
-def open_object(stored: StoredObject) -> OpenObject:
+def open_object(stored: StoredObject, is_over: Callable[[], bool] = lambda: False) -> OpenObject:
     """
     Return the bytes of *stored*, such as it was found; nothing of it is kept in memory.
+
+    Args:
+        stored: From `find_objects` or `find_object`.
+        is_over: Says that nobody wants more of it; looked at while a bucket lets us wait.
 
     Raises:
         InputError: It cannot be read, or is another by now.
     """
-    return _BucketContent(stored) if is_bucket_url(stored.url) else _FileContent(stored)
+    if is_bucket_url(stored.url):
+        return _BucketContent(stored, is_over)
+    return _FileContent(stored)
 
 
 def changed(stored: StoredObject) -> InputError:
@@ -290,6 +347,9 @@ class _FileContent:
         self.bytes_read += sum(map(len, parts))
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
+    def begin(self, offset: int) -> None:
+        """Ask for nothing: a file is at hand."""
+
     def blocks(self, offset: int = 0) -> Iterator[bytes]:
         while offset < self.stored.size:
             block = self.read_at(offset, _LOCAL_BLOCK_BYTES)
@@ -310,13 +370,48 @@ class _BucketContent:
     One long answer would be cut off by a server whose reader waits for Mixpanel.
     """
 
-    def __init__(self, stored: StoredObject) -> None:
+    def __init__(self, stored: StoredObject, is_over: Callable[[], bool]) -> None:
         self.stored = stored
         self.bytes_read = 0
         self._at = bucket_path(stored.url, "load")
+        self._is_over = is_over
         self._ahead = ThreadPoolExecutor(1, thread_name_prefix="bucket")
+        self._begun: tuple[int, Future[bytes]] | None = None
+
+    def begin(self, offset: int) -> None:
+        self._begun = offset, self._ask(offset)
 
     def read_at(self, offset: int, size: int) -> bytes:
+        return self._answer(self._ahead.submit(self._get, offset, size))
+
+    def blocks(self, offset: int = 0) -> Iterator[bytes]:
+        size = self.stored.size
+        begun, self._begun = self._begun, None
+        coming = begun[1] if begun is not None and begun[0] == offset else self._ask(offset)
+        while offset < size:
+            block = self._answer(coming)
+            offset += len(block)
+            if offset < size:
+                coming = self._ask(offset)
+            for start in range(0, len(block), _LOCAL_BLOCK_BYTES):
+                yield block[start : start + _LOCAL_BLOCK_BYTES]
+
+    def _ask(self, offset: int) -> "Future[bytes]":
+        return self._ahead.submit(self._get, offset, _BUCKET_BLOCK_BYTES)
+
+    def _answer(self, coming: "Future[bytes]") -> bytes:
+        give_up_at = time.monotonic() + _PATIENCE_S
+        while not wait([coming], _LOOK_UP_S).done:
+            if self._is_over():
+                raise ReadingEndsError(f"{printable(self.stored.url)}: is not read on")
+            if time.monotonic() > give_up_at:
+                raise InputError(
+                    f"{printable(self.stored.url)}: its bucket has not answered for "
+                    f"{_PATIENCE_S:g} s; load it again when it does"
+                )
+        return coming.result()
+
+    def _get(self, offset: int, size: int) -> bytes:
         from obstore.exceptions import BaseError, PreconditionError  # noqa: PLC0415 (an extra)
 
         end = min(offset + size, self.stored.size)
@@ -337,22 +432,12 @@ class _BucketContent:
         self.bytes_read += len(block)
         return block
 
-    def blocks(self, offset: int = 0) -> Iterator[bytes]:
-        size = self.stored.size
-        coming = self._ahead.submit(self.read_at, offset, _BUCKET_BLOCK_BYTES)
-        while offset < size:
-            block = coming.result()
-            offset += len(block)
-            if offset < size:
-                coming = self._ahead.submit(self.read_at, offset, _BUCKET_BLOCK_BYTES)
-            for start in range(0, len(block), _LOCAL_BLOCK_BYTES):
-                yield block[start : start + _LOCAL_BLOCK_BYTES]
-
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._ahead.shutdown(wait=True, cancel_futures=True)
+        # Not waited for: a bucket that hangs must hold nobody up.
+        self._ahead.shutdown(wait=False, cancel_futures=True)
 
 
 # Whose it is
