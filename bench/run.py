@@ -11,6 +11,7 @@ from comparison import compare, draw
 from contestants import CONTESTANTS
 from data import Shape
 from features import measure_features
+from files import measure_files
 from hot_spots import find_hot_spots
 from latency import QUICK_TRICKLES, TRICKLES, measure_latency
 from measure import RunError
@@ -53,6 +54,8 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
         return measure_features(shape, rounds, delay_ms)
     if options.latency:
         return measure_latency(QUICK_TRICKLES if options.quick else TRICKLES, delay_ms)
+    if options.files:
+        return measure_files(_shape(options), rounds, delay_ms)
     if options.users:
         return measure_users(_shape(options), rounds, delay_ms)
     if options.scale:
@@ -86,6 +89,7 @@ def _options() -> argparse.Namespace:
     kind = kinds.add_argument
     kind("--features", action="store_true", help="what each part of a mapping costs")
     kind("--users", action="store_true", help="user profiles beside events")
+    kind("--files", action="store_true", help="files and buckets beside a tap's messages")
     kind("--latency", action="store_true", help="from a record to its STATE (two minutes)")
     kind("--scale", action="store_true", help="more streams, larger records, a slow server")
     kind("--ten-times", action="store_true", help="ten times the records (minutes, 5.4 GB)")

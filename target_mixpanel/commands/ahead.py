@@ -16,7 +16,7 @@ from target_mixpanel.settings.file_streams import FileStream
 _MAX_OBJECTS: Final = 8
 """A bucket takes some tens of milliseconds for a note, and as much for a first byte."""
 
-_MAX_BYTES: Final = 8 * 1024 * 1024
+_MAX_BYTES: Final = 4 * 1024 * 1024
 """Of objects that wait for their turn: a block, as a large object has one ahead by itself."""
 
 _LOOK_UP_S: Final = 0.2

@@ -30,7 +30,7 @@ from target_mixpanel.files.stores import BucketPath, bucket_path, is_bucket_url,
 
 _LOCAL_BLOCK_BYTES: Final = 1024 * 1024
 
-_BUCKET_BLOCK_BYTES: Final = 8 * 1024 * 1024
+_BUCKET_BLOCK_BYTES: Final = 4 * 1024 * 1024
 """Of one request; a bucket's first byte takes some tens of milliseconds."""
 
 _LIST_CHUNK: Final = 1_000

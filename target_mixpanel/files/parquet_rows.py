@@ -33,8 +33,12 @@ _BATCH_BYTES: Final = 1024 * 1024
 
 _BATCH_ROWS: Final = 2_000
 
-_BUFFER_BYTES: Final = 256 * 1024
-"""Of each column, read at a time."""
+_BUFFERS_BYTES: Final = 16 * 1024 * 1024
+"""Of all columns, read at a time; each read of a bucket is a request."""
+
+_BUFFER_MIN_BYTES: Final = 64 * 1024
+_BUFFER_MAX_BYTES: Final = 1024 * 1024
+"""Of one column."""
 
 _MAX_RATIO: Final = 1_000
 """Bytes of decoded columns of one byte of the file; beyond it the file lies about its size."""
@@ -57,13 +61,7 @@ class ParquetRows:
         self._url = printable(content.stored.url)
         self._source = _File(content)
         try:
-            self._file = pq.ParquetFile(
-                pa.PythonFile(self._source, mode="r"),
-                pre_buffer=False,
-                buffer_size=_BUFFER_BYTES,
-                thrift_string_size_limit=_FOOTER_MAX_BYTES,
-                thrift_container_size_limit=_FOOTER_MAX_BYTES,
-            )
+            self._file = _opened(self._source)
             arrow_schema = self._file.schema_arrow
         except (pa.ArrowException, OSError, ValueError) as error:
             raise self._unreadable(error) from None
@@ -140,6 +138,24 @@ class ParquetRows:
             f"{self._url}: is no whole Parquet file ({type(error).__name__}); what came before is "
             "loaded: store it anew"
         )
+
+
+def _opened(source: "_File") -> Any:
+    file = pa.PythonFile(source, mode="r")
+    limits = {
+        "thrift_string_size_limit": _FOOTER_MAX_BYTES,
+        "thrift_container_size_limit": _FOOTER_MAX_BYTES,
+    }
+    # Only the footer says how many columns share the buffers.
+    metadata = pq.ParquetFile(file, pre_buffer=False, **limits).metadata
+    buffer = _BUFFERS_BYTES // max(metadata.num_columns, 1)
+    return pq.ParquetFile(
+        file,
+        metadata=metadata,
+        pre_buffer=False,
+        buffer_size=min(max(buffer, _BUFFER_MIN_BYTES), _BUFFER_MAX_BYTES),
+        **limits,
+    )
 
 
 def _batch(rows: list[bytes], before: int) -> RowBatch:
