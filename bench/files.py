@@ -4,20 +4,18 @@ import csv
 import gzip
 import json
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from io import BytesIO
 from pathlib import Path
-from subprocess import DEVNULL, Popen, run
-from typing import IO, Any, Final
+from subprocess import PIPE, Popen, run
+from typing import Any, Final
 
 import table
 from contestants import target_command
 from data import STREAM, Shape, make, records, warm
 from measure import Job, Receiver, Run, load, receiving
+from paths import BENCH
 from rounds import describe, figures, in_turns, load_singer, median_ratio
 
 _SINGER: Final = "Singer, from a file"
@@ -42,19 +40,18 @@ _GROUP_ROWS: Final = 100_000
 
 
 def measure_files(shape: Shape, rounds: int, reply_delay_ms: float) -> dict[str, Any]:
-    """Return what a row costs from files of each format, here and in S3 as moto serves it."""
+    """Return what a row costs from files of each format, here and in a bucket."""
     make(shape, with_rows=False)
     for ending in _NAMES.values():
         if not _path(shape, ending).exists():
             print(f"making {_path(shape, ending).name} …", flush=True)
             command = [sys.executable, __file__, ending, json.dumps(shape.__dict__)]
             run(command, check=True)
-    with receiving(reply_delay_ms) as receiver, _bucket() as endpoint:
+    with receiving(reply_delay_ms) as receiver, _bucket(shape.singer.parent) as endpoint:
         target = target_command(receiver.url)
         ways = {_SINGER: partial(load_singer, target, shape, receiver, "files-singer")}
         for title, ending in _NAMES.items():
             path = _path(shape, ending)
-            _put(endpoint, path)
             ways[title] = partial(_load, target, str(path), shape, receiver, {})
             env = {"AWS_ENDPOINT_URL": endpoint, **_CREDENTIALS}
             url = f"s3://{_BUCKET}/{path.name}"
@@ -87,47 +84,16 @@ def _path(shape: Shape, ending: str) -> Path:
     return shape.singer.with_suffix(f".{ending}")
 
 
-# A bucket
-
-
 @contextmanager
-def _bucket() -> Iterator[str]:
-    """Run moto's S3 in a process of its own; yield its address."""
-    code = (
-        "from moto.server import ThreadedMotoServer as S; import time\n"
-        "s = S(ip_address='127.0.0.1', port=0, verbose=False); s.start()\n"
-        "print(*s.get_host_and_port(), flush=True); time.sleep(86_400)"
-    )
-    command = [sys.executable, "-c", code]
-    with Popen(command, stdout=-1, stderr=DEVNULL) as process:
+def _bucket(folder: Path) -> Iterator[str]:
+    """Serve the files of *folder* in a process of its own; yield its address."""
+    command = [sys.executable, BENCH / "bucket_server.py", folder]
+    with Popen(command, stdout=PIPE) as process:
         try:
-            host, port = (process.stdout.readline() if process.stdout else b"").decode().split()
-            endpoint = f"http://{host}:{port}"
-            _send(f"{endpoint}/{_BUCKET}", BytesIO(), 0)
-            yield endpoint
+            port = (process.stdout.readline() if process.stdout else b"").decode().strip()
+            yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
-
-
-def _put(endpoint: str, path: Path) -> None:
-    with path.open("rb") as file:  # not read: a child's peak is counted from this process' size on
-        _send(f"{endpoint}/{_BUCKET}/{path.name}", file, path.stat().st_size)
-
-
-def _send(url: str, content: IO[bytes], size: int) -> None:
-    request = urllib.request.Request(url, data=content, method="PUT")
-    request.add_header("Authorization", "AWS4-HMAC-SHA256 Credential=bench/20260101/us-east-1/s3/")
-    request.add_header("Content-Length", str(size))
-    request.add_header("Content-Type", "application/octet-stream")
-    for left in range(9, -1, -1):
-        try:
-            urllib.request.urlopen(request).close()
-        except ConnectionError:
-            if not left:
-                raise
-            time.sleep(0.2)
-        else:
-            return
 
 
 # Files

@@ -19,7 +19,7 @@ _LOOK_UP_S: Final = 0.2
 _WAITING_BATCHES: Final = 2
 """Batches that wait for a sender; enough that none is idle, few enough to bound memory."""
 
-_RETAINED_BYTES: Final = 48 * 1024 * 1024
+_RETAINED_BYTES: Final = 42 * 1024 * 1024
 """Of all batches that are not settled, whatever the size of their records: 30,000 events of 530
 bytes, so that Mixpanel's own limit is reached even where its answers take a second."""
 

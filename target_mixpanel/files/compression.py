@@ -26,7 +26,7 @@ _ZSTD_SKIPPABLE: Final = tuple(bytes([0x50 + kind]) + b"\x2a\x4d\x18" for kind i
 
 _ISAL_ERROR: Final[Any] = igzip_lib.IsalError
 
-_BLOCK_BYTES: Final = 1024 * 1024
+_BLOCK_BYTES: Final = 256 * 1024
 """Of text given away at a time."""
 
 _PIECE_BYTES: Final = 32 * 1024

@@ -13,7 +13,7 @@ from target_mixpanel.files.objects import OpenObject
 from target_mixpanel.files.places import Place, RowBatch
 from target_mixpanel.model import JsonObject
 
-_BATCH_BYTES: Final = 1024 * 1024
+_BATCH_BYTES: Final = 256 * 1024
 _BATCH_ROWS: Final = 1_000
 
 _DELIMITERS: Final = ",;\t|"

@@ -28,7 +28,7 @@ logger = logging.getLogger("target-mixpanel")
 _DECODED_BYTES: Final = 4 * 1024 * 1024
 """Of rows that are decoded at a time, by what the file says of their size."""
 
-_BATCH_BYTES: Final = 1024 * 1024
+_BATCH_BYTES: Final = 256 * 1024
 """Of rows as JSON that are given away together."""
 
 _BATCH_ROWS: Final = 2_000
