@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import zstandard
+from backports import zstd
 
 from tests.conftest import Command, Finished, Running, order
 
@@ -49,7 +49,7 @@ def content_of(name: str, records: list[dict[str, Any]]) -> bytes:
         case "gz":
             return gzip.compress(made)
         case "zst":
-            return zstandard.compress(made)
+            return zstd.compress(made)
         case _:
             return made
 
