@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from target_mixpanel.errors import InputError, printable
+from target_mixpanel.errors import InputError, SettingsError, printable
 from target_mixpanel.files.csv_rows import CsvRows
 from target_mixpanel.files.format_names import Format, format_of
 from target_mixpanel.files.json_lines import JsonLines
@@ -67,9 +67,18 @@ def rows_of(content: OpenObject, format: Format | None = None) -> Rows:  # noqa:
         case "tsv":
             return CsvRows(content, "\t")
         case "parquet":
-            from target_mixpanel.files.parquet_rows import ParquetRows  # noqa: PLC0415 (an extra)
+            return _parquet_rows(content)
 
-            return ParquetRows(content)
+
+def _parquet_rows(content: OpenObject) -> Rows:
+    try:
+        from target_mixpanel.files.parquet_rows import ParquetRows  # noqa: PLC0415 (an extra)
+    except ImportError:
+        raise SettingsError(
+            f"{printable(content.stored.url)}: Parquet needs the extra parquet: "
+            "pip install 'target-mixpanel[parquet]'"
+        ) from None
+    return ParquetRows(content)
 
 
 def _format_of(stored: StoredObject) -> Format:

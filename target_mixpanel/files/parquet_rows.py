@@ -6,22 +6,16 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from target_mixpanel.errors import InputError, SettingsError, listed, printable
+from target_mixpanel.errors import InputError, listed, printable
 from target_mixpanel.files.arrow_values import schema_of, values_of
 from target_mixpanel.files.objects import OpenObject
 from target_mixpanel.files.places import Place, RowBatch
 
 if TYPE_CHECKING:
     from target_mixpanel.model import JsonObject
-
-try:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-except ImportError:
-    raise SettingsError(
-        "load: Parquet needs the extra parquet: pip install 'target-mixpanel[parquet]'"
-    ) from None
 
 logger = logging.getLogger("target-mixpanel")
 
@@ -117,7 +111,7 @@ class ParquetRows:
     def _batches_of(self, table: Any, row: int) -> Iterator[RowBatch]:
         if not table.num_rows:
             return
-        columns = [values_of(column) for column in table.columns]
+        columns = self._columns(table)
         names = table.schema.names
         rows: list[bytes] = []
         size = 0
@@ -130,6 +124,12 @@ class ParquetRows:
                 rows, size = [], 0
         if rows:
             yield _batch(rows, row)
+
+    def _columns(self, table: Any) -> list[list[Any]]:
+        try:
+            return [values_of(column) for column in table.columns]
+        except (pa.ArrowException, LookupError, OverflowError, ValueError) as error:
+            raise self._unreadable(error) from None
 
     def _unreadable(self, error: BaseException) -> InputError:
         if self._source.error is not None:  # pyarrow wraps what the source raised
