@@ -140,7 +140,10 @@ class ObjectLoading:
             with suppress(TargetMixpanelError):  # where delivery itself has failed
                 self._mark(stored, Place(number - 1))
             if isinstance(error, InputError):
-                raise InputError(f"{printable(stored.url)}: row {number:,}: {error}") from None
+                raise InputError(
+                    f"{printable(stored.url)}: row {number:,}: {error}; a file of JSON has one "
+                    "object a line (of a list, jq -c '.[]' makes such)"
+                ) from None
             raise
 
     def _mark(self, stored: StoredObject, place: Place, *, is_done: bool = False) -> None:
