@@ -46,12 +46,14 @@ def test_mappings_parse(block: str):
 
 
 SCRIPTS = {
-    re.search(r"cat > (\w+)\.json", block)[1]: block for block in blocks("sh") if "SINGER" in block
+    re.search(r"cat > (\w+)\.json", block)[1]: block
+    for block in blocks("sh")
+    if "'CONFIG'" in block
 }
 """The shell blocks that bring their own input, by the name of their configuration."""
 
 
-NAMES = ("config", "values", "changes", "users", "members", "plans", "groups", "products")
+NAMES = ("config", "values", "changes", "users", "members", "plans", "groups", "products", "files")
 
 
 def run_script(name: str, sandbox: Sandbox, folder: Path) -> str:
@@ -60,7 +62,7 @@ def run_script(name: str, sandbox: Sandbox, folder: Path) -> str:
     commands = "\n".join(line for line in lines if not line.startswith("python -m"))
     return subprocess.run(
         ["bash", "-eu"],
-        input=commands.replace("target-mixpanel --config", f"{COMMAND[0]} --config"),
+        input=re.sub("^target-mixpanel", COMMAND[0], commands, flags=re.MULTILINE),
         cwd=folder,
         capture_output=True,
         text=True,

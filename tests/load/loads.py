@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,10 @@ def content_of(name: str, records: list[dict[str, Any]]) -> bytes:
             return made
 
 
-def arguments(command: Command, *urls: str | Path, **more: Any) -> list[str]:
-    options = ["--stream", "orders", "--key", "id"]
+def arguments(
+    command: Command, *urls: str | Path, key: Sequence[str] = ("id",), **more: Any
+) -> list[str]:
+    options = ["--stream", "orders", *(word for name in key for word in ("--key", name))]
     return ["load", *command.arguments(**more), *options, *map(str, urls)]
 
 

@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,8 @@ from target_mixpanel.sandbox import Sandbox
 from tests.buckets import Bucket
 from tests.conftest import COMMAND, ORDERS_SCHEMA, Command, Running, orders
 from tests.load.loads import arguments, content_of, json_lines, load, rows
+
+README = Path(__file__).parents[2] / "README.md"
 
 NAMES = [
     *("a.jsonl", "a.jsonl.gz", "a.jsonl.zst", "a.csv", "a.csv.gz", "a.tsv", "a.tsv.zst"),
@@ -226,6 +229,21 @@ def test_a_list_of_json_says_what_to_do(command: Command, tmp_path: Path):
     assert (done.code, len(done.errors)) == (1, 1)
     assert "row 1: " in done.errors[0]
     assert "jq -c '.[]'" in done.errors[0]
+
+
+def test_what_mixpanel_exports_loads_as_it_was(command: Command, sandbox: Sandbox, tmp_path: Path):
+    """The README's mapping: the same ids, times and properties, so it is a repeat of the first."""
+    (tmp_path / "a.jsonl").write_bytes(json_lines(rows(20)))
+    load(command, tmp_path / "a.jsonl")
+    before = events(sandbox)
+    (tmp_path / "export.jsonl").write_bytes(json_lines(sandbox.raw()))
+    (written,) = re.findall(r'`(\{"event_from": "event".*?\}\})`', README.read_text(), re.DOTALL)
+    mapping = json.loads(written)
+    done = load(command, tmp_path / "export.jsonl", key=(), streams={"orders": mapping})
+
+    assert done.code == 0, done.stderr
+    assert len(sandbox.raw()) == 40
+    assert events(sandbox) == before
 
 
 def test_a_changed_object_is_loaded_again(command: Command, sandbox: Sandbox, tmp_path: Path):
