@@ -43,21 +43,31 @@ def program() -> tuple[str, dict[str, str]]:
 class RedisServer:
     """A running redis-server that can be stopped and started again at the same port."""
 
-    def __init__(self, folder: Path, *options: str, password: str = "", port: int = 0) -> None:
+    def __init__(
+        self, folder: Path, *options: str, password: str = "", certificate: Path | None = None
+    ) -> None:
         self.folder = folder
-        self.port = port or _free_port()
+        self.port = _free_port()
         self.password = password
-        self._options = options
+        self._scheme = "redis" if certificate is None else "rediss"
+        self._options = [*options, *_listening(self.port, certificate)]
+        if password:
+            self._options.append(f"requirepass {password}")
         self._running = None
 
     @property
     def url(self) -> str:
         user = f":{PASSWORD_IN_URL}@" if self.password else ""
-        return f"redis://{user}127.0.0.1:{self.port}/0"
+        return f"{self._scheme}://{user}127.0.0.1:{self.port}/0"
 
     @property
     def client(self) -> redis.Redis:
         return redis.Redis(port=self.port, password=self.password or None, protocol=2)
+
+    @property
+    def pid(self) -> int:
+        with self.client as client:
+            return int(client.info("server")["process_id"])
 
     def start(self) -> None:
         self._running = self._serving()
@@ -70,14 +80,9 @@ class RedisServer:
 
     def _serving(self):
         command, environment = program()
-        # A password belongs into no command line.
-        secret = f"requirepass {self.password}\n" if self.password else ""
         configuration = self.folder / f"redis-{self.port}.conf"
-        configuration.write_text(
-            f'bind 127.0.0.1\nport {self.port}\nsave ""\nappendonly no\ndir {self.folder}\n'
-            + secret
-            + "".join(f"{option}\n" for option in self._options)
-        )
+        lines = ["bind 127.0.0.1", 'save ""', f"dir {self.folder}", *self._options]
+        configuration.write_text("".join(f"{line}\n" for line in lines))
         return serving(
             [command, configuration],
             log=self.folder / f"redis-{self.port}.log",
@@ -93,6 +98,13 @@ class RedisServer:
                 pass
         except OSError as error:
             raise QueryError from error
+
+
+def _listening(port: int, certificate: Path | None) -> list[str]:
+    if certificate is None:
+        return [f"port {port}"]
+    files = [f"tls-cert-file {certificate}", f"tls-key-file {certificate.with_suffix('.key')}"]
+    return ["port 0", f"tls-port {port}", "tls-auth-clients no", *files]
 
 
 def _free_port() -> int:

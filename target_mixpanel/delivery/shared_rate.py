@@ -259,6 +259,8 @@ def _remedy(error: Exception) -> str | None:
     if isinstance(tls_error, ssl.SSLCertVerificationError):
         why = printable(tls_error.verify_message)
         return f"shows a certificate that does not hold ({why}); name its CA: ?ssl_ca_certs=FILE"
+    if isinstance(tls_error, FileNotFoundError):
+        return "cannot be asked: a file that the URL names is not there; correct its path"
     if tls_error is not None:
         why = printable(tls_error.reason or "no TLS")
         return f"and this loader find no way to speak TLS ({why}); correct rediss:// or its files"
@@ -281,9 +283,11 @@ def _words(error: Exception) -> str:
     return "gives answers that are not Redis'"
 
 
-def _tls_error(error: BaseException | None) -> ssl.SSLError | None:
+def _tls_error(error: BaseException | None) -> ssl.SSLError | FileNotFoundError | None:
     """Return what of *error* is about TLS itself, and not about a connection that broke off."""
     while error is not None:
+        if isinstance(error, FileNotFoundError):
+            return error
         if isinstance(error, ssl.SSLError) and not isinstance(error, _BROKEN_OFF):
             return error
         error = error.__cause__ or error.__context__
