@@ -25,9 +25,9 @@ from target_mixpanel.limits import (
 
 logger = logging.getLogger("target-mixpanel.delivery")
 
-_CAUTION: Final = 0.99
-"""Of the limit, what is given out. Mixpanel looks at a rolling minute: 0.6 s of it are for the
-burst at its beginning, and for requests of which one is a little longer on its way than another."""
+_CAUTION: Final = 0.985
+"""Of the limit, what is given out. Mixpanel looks at a rolling minute: 0.9 s of it are for the
+burst at its beginning, and for requests of which one is longer on its way than another."""
 
 _BURST_S: Final = 0.2
 """How late a loader may ask without losing its time; of 10,000 events a second, one batch."""
