@@ -128,6 +128,16 @@ class FlatSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         _Rate | None,
         About("Events per second", "Pace of all streams together; none by default."),
     ] = None
+    rate_limit_url: Annotated[
+        str | None,
+        About(
+            "Rate limit, URL",
+            "A Redis (`redis://` or `rediss://`) in which all loaders of a project share "
+            "max_events_per_second, each with the same one, and Mixpanel's limit of bytes. Needs "
+            "the extra redis.",
+            is_secret=True,
+        ),
+    ] = None
     request_timeout_seconds: Annotated[
         _Seconds,
         About("Request timeout", "For a whole exchange, from connecting to the reply's last byte."),

@@ -21,6 +21,7 @@ from target_mixpanel.settings.fields import (
     FlatSettings,
 )
 from target_mixpanel.settings.file_streams import FileStream, parse_file_streams
+from target_mixpanel.settings.rate_limit import check_rate_limit, passwords_in
 from target_mixpanel.settings.setting import Setting
 from target_mixpanel.settings.url import check_url
 from target_mixpanel.specs import parse_streams, unknown_key_hint
@@ -65,6 +66,7 @@ class Settings(FlatSettings, frozen=True, kw_only=True):
             value = getattr(self, name)
             if value:
                 yield value
+        yield from passwords_in(self.rate_limit_url)
 
     def private_texts(self) -> Iterator[str]:
         """Yield what a server's words may not repeat: the secrets, and a service account's name."""
@@ -105,6 +107,7 @@ def parse_settings(
         raise SettingsError("since: is not before until, so no event can be loaded")
     credentials = parse_credentials(flat)
     check_credentials(flat, credentials, [spec for _, specs in mappings for spec in specs])
+    check_rate_limit(flat)
     return Settings(
         **msgspec.structs.asdict(flat),
         url=_url(flat),

@@ -13,6 +13,7 @@ from target_mixpanel.sandbox import Sandbox
 from target_mixpanel.settings.parse import parse_settings
 from target_mixpanel.specs import parse_streams
 from tests.conftest import COMMAND
+from tests.redis_servers import redis_server
 
 REPO = Path(__file__).parents[2]
 README = (REPO / "README.md").read_text()
@@ -172,3 +173,33 @@ def test_the_python_example_runs_as_it_stands(tmp_path: Path):
 
     assert done.stdout in blocks("text")
     assert sorted(amounts) == [5, 9.9]
+
+
+def test_loaders_with_the_example_share_one_limit(tmp_path: Path):
+    """As it stands, but for where Mixpanel and Redis are."""
+    (block,) = (block for block in blocks("json") if "rate_limit_url" in block)
+    _, singer = parts_of("config")
+    config = json.loads(block)
+    config["streams"]["orders"]["time"] = "at"
+    with Sandbox() as sandbox, redis_server(tmp_path, password="YOUR_PASSWORD") as server:
+        assert (
+            config["rate_limit_url"]
+            .replace("rediss", "redis")
+            .startswith(server.url.partition("@")[0])
+        )
+        config |= {"api_url": sandbox.url, "project_token": "sandbox-token"}
+        config["rate_limit_url"] = server.url
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        subprocess.run(
+            [*COMMAND, "--config", str(tmp_path / "config.json")],
+            input=singer,
+            text=True,
+            capture_output=True,
+            check=True,
+        )
+        with server.client as client:
+            (key,) = client.keys()
+
+        assert len(sandbox.report()) == 1
+    assert key.startswith(b"target-mixpanel:rate:")
+    assert "`target-mixpanel:rate:…`" in README

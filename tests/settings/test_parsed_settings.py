@@ -56,6 +56,7 @@ def test_the_defaults_stay():
         "batch_wait_limit_seconds": 60,
         "max_parallel_requests": 8,
         "max_events_per_second": None,
+        "rate_limit_url": None,
         "request_timeout_seconds": 60,
         "retry_initial_seconds": 2,
         "retry_max_seconds": 60,
