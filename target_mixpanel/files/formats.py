@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, Literal, Protocol, TypeAlias, get_args
 
-from target_mixpanel.errors import InputError, printable
+from target_mixpanel.errors import InputError, SettingsError, printable
 from target_mixpanel.files.csv_rows import CsvRows
 from target_mixpanel.files.json_lines import JsonLines
 from target_mixpanel.files.objects import OpenObject, StoredObject, open_object
@@ -83,8 +83,12 @@ def rows_of(content: OpenObject, format: Format | None = None) -> Rows:  # noqa:
         case "tsv":
             return CsvRows(content, "\t")
         case "parquet":
-            from target_mixpanel.files.parquet_rows import ParquetRows  # noqa: PLC0415 (an extra)
-
+            try:
+                from target_mixpanel.files.parquet_rows import ParquetRows  # noqa: PLC0415
+            except ImportError:
+                raise SettingsError(
+                    "Parquet needs the extra parquet: pip install 'target-mixpanel[parquet]'"
+                ) from None
             return ParquetRows(content)
 
 

@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final, Protocol, Self
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import msgspec
 
@@ -131,7 +131,7 @@ def local_path(url: str, place: str) -> str:
     scheme, found, rest = url.partition("://")
     if not found:
         path = url
-    elif scheme == "file" and urlsplit(url).netloc in {"", "localhost"}:
+    elif scheme == "file" and rest.partition("/")[0] in {"", "localhost"}:
         path = unquote(rest.removeprefix("localhost"))
     else:
         raise InputError(
