@@ -117,7 +117,7 @@ def find_object(url: str, place: str) -> StoredObject:
     at = bucket_path(url, place)
     head = _head(at)
     if head is None:
-        raise InputError(f"{printable(url)}: is not there")
+        raise _not_there(url)
     return _of_bucket(url, head)
 
 
@@ -186,8 +186,12 @@ def _of_stat(path: str, found: os.stat_result) -> StoredObject:
 
 def _unreadable(path: str, error: OSError) -> InputError:
     if isinstance(error, FileNotFoundError):
-        return InputError(f"{printable(path)}: is not there")
+        return _not_there(path)
     return InputError(f"{printable(path)}: cannot be read ({error.strerror})")
+
+
+def _not_there(url: str) -> InputError:
+    return InputError(f"{printable(url)}: is not there; see whether it was moved or removed")
 
 
 def _in_bucket(url: str, place: str) -> list[StoredObject]:
