@@ -11,6 +11,7 @@ from target_mixpanel.files.objects import StoredObject, below, find_object, open
 from target_mixpanel.files.places import Place, RowBatch
 from target_mixpanel.singer.messages import Message
 from target_mixpanel.singer.stream_maps import RecordPath
+from target_mixpanel.stop import Stop
 
 _Format = Literal["jsonl", "parquet"]
 
@@ -65,7 +66,7 @@ class Batch(msgspec.Struct, frozen=True):
         """
         for url in self.manifest:
             try:
-                with open_object(_found(url, folders)) as content:
+                with open_object(_found(url, folders), follows_links=False) as content:
                     for rows in rows_of(content, self.format).batches(_BEGINNING):
                         yield url, rows
             except InputError as error:
@@ -103,9 +104,9 @@ def batch_of(message: Message, place: str) -> Batch:
     )
 
 
-def load_rows(batch: Batch, url: str, rows: RowBatch, path: RecordPath) -> None:
+def load_rows(batch: Batch, url: str, rows: RowBatch, path: RecordPath, stop: Stop) -> None:
     """
-    Give some rows of the file *url* to *path*, as the records that they are.
+    Give some rows of the file *url* to *path*, as the records that they are, unless asked to stop.
 
     Raises:
         InputError: One is no record.
@@ -115,6 +116,8 @@ def load_rows(batch: Batch, url: str, rows: RowBatch, path: RecordPath) -> None:
     try:
         for number, row in zip(rows.numbers, rows.rows, strict=True):  # noqa: B007 (for messages)
             load_row(row, record)
+            if stop.is_input_over:
+                return
     except InputError as error:
         raise InputError(f"{batch.place}: {printable(url)}: row {number:,}: {error}") from None
 

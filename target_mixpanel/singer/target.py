@@ -315,13 +315,14 @@ class TargetMixpanel(Target):
             )
         batch = batch_of(message, place)
         path = self._path_of(batch.stream, "BATCH")
+        stop = self._engine.stop
         for url, rows in batch.rows(self.settings.batch_folders):
             try:
-                load_rows(batch, url, rows, path)
+                load_rows(batch, url, rows, path, stop)
             except MissingKeyError as error:
                 raise MissingKeyPropertiesError(str(error)) from None
             self._on_idle()
-            if self._engine.stop.is_input_over:
+            if stop.is_input_over:
                 return
 
     def _write_state_message(self, state: bytes) -> None:  # type: ignore[override]
