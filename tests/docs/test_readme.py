@@ -51,7 +51,10 @@ SCRIPTS = {
 """The shell blocks that bring their own input, by the name of their configuration."""
 
 
-NAMES = ("config", "values", "changes", "users", "members", "plans", "groups", "products")
+NAMES = (
+    *("config", "values", "changes", "users", "members", "plans", "groups", "products"),
+    "batches",
+)
 
 
 def run_script(name: str, sandbox: Sandbox, folder: Path) -> str:
