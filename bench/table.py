@@ -124,6 +124,11 @@ def users(found: list[dict[str, Any]]) -> str:
     return _rates(found, "of_events_rate", "of the events' rate")
 
 
+def batch(found: list[dict[str, Any]]) -> str:
+    """Return the table of what records cost in files and on lines."""
+    return _rates(found, "of_lines_rate", "of the lines' rate")
+
+
 def _rates(found: list[dict[str, Any]], share: str, share_title: str) -> str:
     header = ["", "records/s", share_title, "CPU µs/record", "peak MB", "requests", "MB sent"]
     rows = [
