@@ -1,5 +1,6 @@
 """Which records does a BATCH message stand for? The rows of its files, below `batch_roots`."""
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, Literal
 
@@ -22,6 +23,8 @@ _COMPRESSIONS: Final[dict[str, frozenset[str | None]]] = {
 """What taps say; how a file is compressed is told by its own bytes."""
 
 _BEGINNING: Final = Place()
+
+_USER_INFORMATION: Final = re.compile(r"://[^/]*@")
 
 
 class _Encoding(msgspec.Struct, frozen=True):
@@ -123,13 +126,24 @@ def load_rows(batch: Batch, url: str, rows: RowBatch, path: RecordPath, stop: St
 
 
 def _found(url: str, folders: Sequence[str]) -> StoredObject:
-    real = below(url, folders, "manifest")
+    try:
+        real = below(url, folders, "manifest")
+    except InputError:
+        raise InputError(
+            f"{_shown(url)}: names no file of this machine and no object in a bucket; only "
+            "file:///…, s3://…, gs://… and az://… are read",
+        ) from None
     if real is None:
         raise InputError(
-            f"{printable(url)}: is not below batch_roots, links followed; add its folder there if "
+            f"{_shown(url)}: is not below batch_roots, links followed; add its folder there if "
             "it is to be read",
         )
     return find_object(real, "manifest")
+
+
+def _shown(url: str) -> str:
+    """Return *url* less what may be a password or a signature."""
+    return printable(_USER_INFORMATION.sub("://", url.partition("?")[0]))
 
 
 def _record_of(written: _Written) -> Message:

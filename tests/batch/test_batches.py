@@ -6,17 +6,23 @@ import os
 import signal
 import sys
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from singer_sdk.batch import BaseBatcher
+from singer_sdk.contrib.batch_encoder_jsonl import JSONLinesBatcher
+from singer_sdk.contrib.batch_encoder_parquet import ParquetBatcher
+from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig, StorageTarget
+from singer_sdk.singerlib.json import serialize_json
 
 from target_mixpanel.sandbox import Sandbox
 from target_mixpanel.singer.batch import batch_of
 from target_mixpanel.singer.messages import Message
-from tests.batch.batches import FORMATS, Batches, batch
+from tests.batch.batches import FORMATS, Batches, batch, encoding_of
 from tests.conftest import (
     ORDERS_MAPPING,
     ORDERS_SCHEMA,
@@ -96,9 +102,9 @@ WAYS: dict[str, dict[str, Any]] = {
 
 
 def arrived(sandbox: Sandbox) -> dict[str, Any]:
-    events = [json.dumps(event, sort_keys=True) for event in sandbox.raw()]
+    events = sorted(sandbox.raw(), key=lambda event: event["properties"]["$insert_id"])
     tables = {name: sandbox.table_rows(name) for name in sandbox.tables}
-    return {"events": sorted(events), "users": sandbox.users, "tables": tables}
+    return {"events": events, "users": sandbox.users, "tables": tables}
 
 
 def counted(command: Command) -> dict[str, Any]:
@@ -134,6 +140,42 @@ def test_the_same_rows_are_the_same_events(
     assert counts == counted(command)
     assert by_lines.states[-1:] == by_files.states[-1:]
     assert by_lines.stderr.count("WARNING") == by_files.stderr.count("WARNING")
+
+
+@pytest.mark.parametrize(
+    ("batcher", "kind"), [(JSONLinesBatcher, "jsonl.gz"), (ParquetBatcher, "parquet")]
+)
+def test_files_as_the_sdk_writes_them(
+    command: Command, sandbox: Sandbox, tmp_path: Path, batcher: type[BaseBatcher], kind: str
+):
+    """Below a folder whose name a URL has to spell with percent signs."""
+    root = tmp_path / "ä folder, 100%"
+    config = BatchConfig(
+        encoding=BaseBatchFileEncoding(**encoding_of(kind)),
+        storage=StorageTarget(root=str(root), prefix="shop-"),
+        batch_size=100,
+    )
+    given = [
+        {**row, "amount": Decimal(row["id"]) / 4, "note": "é" * (row["id"] % 3)}
+        for row in rows(250)
+    ]
+    lines = [
+        b'{"type":"RECORD","stream":"orders","record":%b}' % serialize_json(row).encode()
+        for row in given
+    ]
+    command.run(ORDERS_SCHEMA, lines)
+    through_lines = arrived(sandbox)
+    sandbox.reset()
+    manifests = list(batcher("tap-shop", "orders", config).get_batches(iter(given)))
+    done = command.run(
+        ORDERS_SCHEMA,
+        *(batch(*manifest, kind=kind) for manifest in manifests),
+        state(1),
+        batch_roots=[f"{root.as_uri()}/"],
+    )
+
+    assert (done.code, len(manifests), len(done.states)) == (0, 3, 1), done.stderr
+    assert through_lines == arrived(sandbox)
 
 
 def test_metadata_is_that_of_records(command: Command, sandbox: Sandbox, tmp_path: Path):
