@@ -32,5 +32,7 @@ def _folder(written: Any, place: str) -> str:
         return written
     try:
         return local_path(written, place)
-    except InputError as error:
-        raise SettingsError(str(error)) from None
+    except InputError:
+        raise SettingsError(
+            f"{place}: is no folder that is read; write file:///data/ or s3://bucket/folder/"
+        ) from None
