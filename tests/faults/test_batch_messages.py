@@ -103,6 +103,7 @@ def below_a_root(folder: Path) -> dict[str, tuple[str, str]]:
         "empty": ("", "names no file of this machine"),
         "relative": ("a.jsonl", not_below),
         "home": ("~/a.jsonl", not_below),
+        "nobodys-home": ("~nobody-of-this-name/a.jsonl", not_below),
         "long": (f"file://{root}/{'x' * 5_000}", "cannot be read"),
         "signed": (f"https://host/a.jsonl?signature={CANARY}", "names no file of this machine"),
         "with-password": (f"s3://key:{CANARY}@bucket/a.jsonl?token={CANARY}", not_below),
