@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from batch import measure_batch
 from comparison import compare, draw
 from contestants import CONTESTANTS
 from data import Shape
@@ -52,6 +53,9 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
     if options.features:
         shape = _shape(options, min(options.sizes[0], FEATURE_RECORDS))
         return measure_features(shape, rounds, delay_ms)
+    if options.batch:
+        shape = _shape(options, min(options.sizes[0], FEATURE_RECORDS))
+        return measure_batch(shape, rounds, delay_ms)
     if options.latency:
         return measure_latency(QUICK_TRICKLES if options.quick else TRICKLES, delay_ms)
     if options.files:
@@ -88,6 +92,7 @@ def _options() -> argparse.Namespace:
     kinds = parser.add_mutually_exclusive_group()
     kind = kinds.add_argument
     kind("--features", action="store_true", help="what each part of a mapping costs")
+    kind("--batch", action="store_true", help="the files of BATCH messages beside RECORD lines")
     kind("--users", action="store_true", help="user profiles beside events")
     kind("--files", action="store_true", help="files and buckets beside a tap's messages")
     kind("--latency", action="store_true", help="from a record to its STATE (two minutes)")

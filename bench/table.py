@@ -141,6 +141,11 @@ def files(found: list[dict[str, Any]]) -> str:
     return aligned(header, rows)
 
 
+def batch(found: list[dict[str, Any]]) -> str:
+    """Return the table of what records cost in files and on lines."""
+    return _rates(found, "of_lines_rate", "of the lines' rate")
+
+
 def _rates(found: list[dict[str, Any]], share: str, share_title: str) -> str:
     header = ["", "records/s", share_title, "CPU µs/record", "peak MB", "requests", "MB sent"]
     rows = [

@@ -21,7 +21,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final, Protocol, Self
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import msgspec
 
@@ -150,7 +150,7 @@ def find_object(url: str, place: str) -> StoredObject:
     at = bucket_path(url, place)
     head = _head(at)
     if head is None:
-        raise InputError(f"{printable(url)}: is not there")
+        raise _not_there(url)
     return _of_bucket(url, head)
 
 
@@ -164,7 +164,7 @@ def local_path(url: str, place: str) -> str:
     scheme, found, rest = url.partition("://")
     if not found:
         path = url
-    elif scheme == "file" and urlsplit(url).netloc in {"", "localhost"}:
+    elif scheme == "file" and rest.partition("/")[0] in {"", "localhost"}:
         path = unquote(rest.removeprefix("localhost"))
     else:
         raise InputError(
@@ -229,8 +229,12 @@ def _of_stat(path: str, found: os.stat_result) -> StoredObject:
 
 def _unreadable(path: str, error: OSError) -> InputError:
     if isinstance(error, FileNotFoundError):
-        return InputError(f"{printable(path)}: is not there")
+        return _not_there(path)
     return InputError(f"{printable(path)}: cannot be read ({error.strerror})")
+
+
+def _not_there(url: str) -> InputError:
+    return InputError(f"{printable(url)}: is not there; see whether it was moved or removed")
 
 
 def _in_bucket(url: str, place: str, hidden: dict[str, None]) -> list[StoredObject]:
@@ -295,20 +299,27 @@ def _of_bucket(url: str, head: Mapping[str, Any]) -> StoredObject:
 # Reading
 
 
-def open_object(stored: StoredObject, is_over: Callable[[], bool] = lambda: False) -> OpenObject:
+def open_object(
+    stored: StoredObject,
+    is_over: Callable[[], bool] = lambda: False,
+    *,
+    follows_links: bool = True,
+) -> OpenObject:
     """
     Return the bytes of *stored*, such as it was found; nothing of it is kept in memory.
 
     Args:
         stored: From `find_objects` or `find_object`.
         is_over: Says that nobody wants more of it; looked at while a bucket lets us wait.
+        follows_links: False: it is what `below` returned, and no part of its path may have become a
+            link since.
 
     Raises:
         InputError: It cannot be read, or is another by now.
     """
     if is_bucket_url(stored.url):
         return _BucketContent(stored, is_over)
-    return _FileContent(stored)
+    return _FileContent(stored, _open if follows_links else _open_straight)
 
 
 def changed(stored: StoredObject) -> InputError:
@@ -318,13 +329,36 @@ def changed(stored: StoredObject) -> InputError:
     )
 
 
+def _open(path: str, flags: int = 0, folder: int | None = None) -> int:
+    # What is no regular file by now must not hold us up: a FIFO waits for a writer.
+    flags |= os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+    return os.open(path, flags, dir_fd=folder)
+
+
+def _open_straight(path: str) -> int:
+    """Open *path* from the root on, part by part, none of which is a link."""
+    *folders, name = Path(path).parts
+    # To look within a folder is allowed in more of them than to list them.
+    for_folders = os.O_DIRECTORY | os.O_NOFOLLOW | getattr(os, "O_PATH", 0)
+    folder = None
+    try:
+        for part in folders:
+            within = _open(part, for_folders, folder)
+            if folder is not None:
+                os.close(folder)
+            folder = within
+        return _open(name, os.O_NOFOLLOW, folder)
+    finally:
+        if folder is not None:
+            os.close(folder)
+
+
 class _FileContent:
-    def __init__(self, stored: StoredObject) -> None:
+    def __init__(self, stored: StoredObject, opened: Callable[[str], int]) -> None:
         self.stored = stored
         self.bytes_read = 0
         try:
-            # What is no regular file by now must not hold us up: a FIFO waits for a writer.
-            self._descriptor = os.open(stored.url, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            self._descriptor = opened(stored.url)
         except OSError as error:
             raise _unreadable(stored.url, error) from None
         try:
@@ -455,8 +489,9 @@ def below(url: str, roots: Sequence[str], place: str) -> str | None:
     """
     Return *url* as it really is, if that is below one of *roots*; None: it is not.
 
-    Open what is returned, not what was asked for: links are followed in it, and `..` is gone. A
-    bucket's names know neither, so there `.` , `..` and empty parts are refused.
+    Open what is returned, not what was asked for: links are followed in it, and `..` is gone; and
+    open it so that none is followed that came since. A bucket's names know neither, so there `.`,
+    `..` and empty parts are refused.
 
     Args:
         url: A path, `file://`, or a bucket's URL.

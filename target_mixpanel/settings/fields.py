@@ -213,6 +213,15 @@ class FlatSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         str | None,
         About("Report", "A file for the end-of-run report, as JSON."),
     ] = None
+    batch_roots: Annotated[
+        list[Any] | None,
+        About(
+            "BATCH roots",
+            "Folders below which the files of BATCH messages may be read: a list of `file:///…`, "
+            "`s3://…`, `gs://…` or `az://…`, as the tap's `batch_config` has them. None: BATCH "
+            "messages are refused.",
+        ),
+    ] = None
     files: Annotated[
         list[Any] | None,
         About(

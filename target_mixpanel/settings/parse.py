@@ -12,6 +12,7 @@ import msgspec
 
 from target_mixpanel.credentials import Credentials
 from target_mixpanel.errors import SettingsError, printable
+from target_mixpanel.settings.batch_folders import parse_batch_roots
 from target_mixpanel.settings.credentials import check_credentials, parse_credentials
 from target_mixpanel.settings.fields import (
     CREDENTIALS,
@@ -43,6 +44,10 @@ _MS_PER_DAY: Final = 86_400_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _COMPACT_DATE_DIGITS: Final = 8
+_BATCH_CONFIG: Final = (
+    "batch_config: is for the tap, which writes the files; give the folder of its storage to "
+    "batch_roots here"
+)
 
 
 class Settings(FlatSettings, frozen=True, kw_only=True):
@@ -57,6 +62,8 @@ class Settings(FlatSettings, frozen=True, kw_only=True):
     until_ms: int | None
     dead_letter_folder: Path | None
     report_file: Path | None
+    batch_folders: tuple[str, ...]
+    """Of `batch_roots`: absolute paths and buckets' URLs."""
     file_streams: tuple[FileStream, ...]
     """Of `files`, as it was written."""
 
@@ -117,6 +124,7 @@ def parse_settings(
         until_ms=until_ms,
         dead_letter_folder=None if flat.dead_letter_path is None else Path(flat.dead_letter_path),
         report_file=None if flat.report_path is None else Path(flat.report_path),
+        batch_folders=parse_batch_roots(flat.batch_roots),
         file_streams=parse_file_streams(flat.files),
     )
 
@@ -126,6 +134,8 @@ def _flat(config: Mapping[str, Any]) -> FlatSettings:
     # An empty variable of the environment is a setting that is not set.
     given = {name: value for name, value in config.items() if not _is_blank(value)}
     for name in given:
+        if name == "batch_config":
+            raise SettingsError(_BATCH_CONFIG)
         if name not in known:
             raise SettingsError(f"{printable(name)}: {unknown_key_hint(name, known)}")
     for setting in JSON_SETTINGS:

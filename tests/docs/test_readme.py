@@ -47,14 +47,15 @@ def test_mappings_parse(block: str):
 
 
 SCRIPTS = {
-    re.search(r"cat > (\w+)\.json", block)[1]: block
-    for block in blocks("sh")
-    if "'CONFIG'" in block
+    re.search(r"cat > (\w+)\.json", block)[1]: block for block in blocks("sh") if "CONFIG" in block
 }
 """The shell blocks that bring their own input, by the name of their configuration."""
 
 
-NAMES = ("config", "values", "changes", "users", "members", "plans", "groups", "products", "files")
+NAMES = (
+    *("config", "values", "changes", "users", "members", "plans", "groups", "products"),
+    *("files", "batches"),
+)
 
 
 def run_script(name: str, sandbox: Sandbox, folder: Path) -> str:
@@ -180,7 +181,7 @@ def test_loaders_with_the_example_share_one_limit(tmp_path: Path):
     (block,) = (block for block in blocks("json") if "rate_limit_url" in block)
     _, singer = parts_of("config")
     config = json.loads(block)
-    config["streams"]["orders"]["time"] = "at"
+    config["streams"]["orders"] |= {"time": "at", "distinct_id": "user"}
     with Sandbox() as sandbox, redis_server(tmp_path, password="YOUR_PASSWORD") as server:
         assert (
             config["rate_limit_url"]
