@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import batch
+import files
 import postgres
 import processes
 import sandbox
@@ -60,7 +61,10 @@ def main() -> None:
     installed.logs.mkdir(parents=True, exist_ok=True)
     console = Console(installed.logs)
     try:
-        is_complete = _demonstrate(console, installed, options)
+        if options.part == "files":
+            is_complete = files.demonstrate(console)
+        else:
+            is_complete = _demonstrate(console, installed, options)
     except StepError:
         sys.exit(1)
     except KeyboardInterrupt:
@@ -172,8 +176,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "part",
         nargs="?",
-        choices=["batch"],
-        help="batch: instead, RECORD lines beside BATCH files, and what each takes",
+        choices=["batch", "files"],
+        help="instead, batch: RECORD lines beside BATCH files, and what each takes; "
+        "files: objects of a bucket, killed on the way and loaded again",
     )
     parser.add_argument(
         "--keep", action="store_true", help="leave database and sandbox up until Ctrl-C"
