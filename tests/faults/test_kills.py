@@ -125,9 +125,9 @@ def test_fault_37_killed_at_a_marked_point(
     check(pipeline, sandbox)
 
 
-def moment(sandbox: Sandbox, chance: random.Random) -> Callable[[], bool]:
-    """Return what says whether the moment has come."""
-    requests = sandbox.project.requests.arrived + chance.randrange(40)
+def moment(sandbox: Sandbox, chance: random.Random, within: int = 40) -> Callable[[], bool]:
+    """Return what says whether the moment has come, *within* so many requests."""
+    requests = sandbox.project.requests.arrived + chance.randrange(within)
     pause_s = chance.uniform(0, 0.05)
     reached_at: list[float] = []
 
