@@ -20,7 +20,7 @@ from statistics import median
 from typing import Final
 
 from contestants import target_command
-from data import Shape, make
+from data import Shape, line, make
 from measure import environment, logs
 from paths import HOME, REPO
 
@@ -119,10 +119,10 @@ def _warm_sandbox(settings: SandboxSettings) -> Iterator[Sandbox]:
 def _loading(
     loaders: int, limit: int, shape: Shape, url: str, redis_url: str
 ) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Start the loaders, and once all of them are up give each its input."""
     with ExitStack() as opened:
         processes = []
         for number in range(loaders):
-            name = f"shared-{number}"
             settings = {
                 "rate_limit_url": redis_url,
                 "max_events_per_second": limit,
@@ -130,19 +130,37 @@ def _loading(
                 # By its size it is known whose a request is.
                 "batch_size_rows": MOST_ROWS - number,
             }
-            stdout, stderr = logs(name)
+            name = f"shared-{number}"
             process = subprocess.Popen(
                 target_command(url, settings=settings, name=name),
-                stdin=opened.enter_context(shape.singer.open("rb")),
-                stdout=opened.enter_context(stdout.open("wb")),
-                stderr=opened.enter_context(stderr.open("wb")),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=opened.enter_context(logs(name)[1].open("wb")),
                 env=environment(),
                 cwd=HOME,
+                bufsize=0,
             )
             opened.callback(process.wait)
             opened.callback(process.kill)
             processes.append(process)
+        for process in processes:
+            _await_ready(process)
+        for process in processes:
+            source = opened.enter_context(shape.singer.open("rb"))
+            tap = subprocess.Popen(["cat"], stdin=source, stdout=process.stdin)
+            opened.callback(tap.wait)
+            opened.callback(tap.kill)
+            if process.stdin is not None:
+                process.stdin.close()
         yield processes
+
+
+def _await_ready(process: subprocess.Popen[bytes]) -> None:
+    """Wait for a STATE before any record: it comes back at once, when the loader is up."""
+    if process.stdin is None or process.stdout is None:
+        raise RuntimeError
+    process.stdin.write(line({"type": "STATE", "value": {"bookmarks": {}}}))
+    process.stdout.readline()
 
 
 def _found(loaders: int, requests: Sequence[LoggedRequest], calls_ms: Sequence[float]) -> Found:

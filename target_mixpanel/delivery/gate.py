@@ -18,6 +18,9 @@ _DECREASE: Final = 0.5
 _LEAST: Final = 1.0
 _LOOK_UP_S: Final = 0.5
 """How often a wait looks whether the run is over."""
+_LAPSES_S: Final = 5.0
+"""After so long a turn among all loaders is over. A 429 holds all of them back: they must not all
+go when it no longer does."""
 
 
 class Width(msgspec.Struct):
@@ -223,7 +226,7 @@ class Gate:
         """
         if place is None or self._shared is None:
             return 0.0
-        if place.begins_at is None:
+        if place.begins_at is None or self._clock() > place.begins_at + _LAPSES_S:
             if self._next not in {None, place}:
                 return 0.0 if self._shared.is_away else _LOOK_UP_S
             self._next = place

@@ -223,11 +223,23 @@ def test_a_429_within_the_wait_holds_what_has_a_place(gate, clock):
     shared = Shared(Reservation(0.0), Reservation(1.0))
     paced = gate(shared=shared)
     with paced.admission(1, shared_bytes=1) as first:
-        shared.on_ask = lambda: paced.rate_limited(first, hold_s=20.0, retry_s=5.0)
+        shared.on_ask = lambda: paced.overloaded(first, 4.0)
     with paced.admission(1, shared_bytes=1):
-        assert clock.now == pytest.approx(1_020.0)
+        assert clock.now == pytest.approx(1_004.0)
 
     assert len(shared.asked) == 2
+
+
+def test_a_turn_that_was_missed_is_asked_for_anew(gate, clock):
+    """A 429 holds all loaders back: their turns of before would all be now."""
+    shared = Shared(Reservation(0.0), Reservation(1.0), Reservation(2.0))
+    paced = gate(shared=shared)
+    with paced.admission(1, shared_bytes=1) as first:
+        shared.on_ask = lambda: len(shared.asked) == 2 and paced.overloaded(first, 20.0)
+    with paced.admission(1, shared_bytes=1):
+        assert clock.now == pytest.approx(1_022.0)
+
+    assert len(shared.asked) == 3
 
 
 @pytest.mark.parametrize("cause", ["failure", "deadline"])
