@@ -3,12 +3,15 @@
 import json
 import signal
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 import msgspec
 
+from tests.batch.batches import FORMATS, Batches
 from tests.conftest import COMMAND, singer
 from tests.torture.interruptions import Interruption
 
@@ -74,6 +77,30 @@ class SingerDoor:
         return _positions(said)
 
 
+class BatchDoor(SingerDoor):
+    """The same, by a tap that writes three of four stretches of a stream into files."""
+
+    def begin(self, given: Given) -> Begun:
+        folder = Path(tempfile.mkdtemp(prefix="files-", dir=given.folder))
+        config = folder / "batch.json"
+        config.write_text(json.dumps({"batch_roots": [folder.as_uri()]}))
+        begun = super().begin(given)
+        said = list(_in_files(given.messages, folder))
+        return Begun([*begun.arguments, "--config", str(config)], singer(said))
+
+
+def _in_files(messages: list[Any], folder: Path) -> Iterator[Any]:
+    stretches = groupby(messages, lambda message: (message["type"], message.get("stream")))
+    for number, ((kind, stream), stretch) in enumerate(stretches):
+        way = number % (len(FORMATS) + 1)
+        if kind != "RECORD" or way == len(FORMATS):
+            yield from stretch
+        else:
+            records = [message["record"] for message in stretch]
+            batches = Batches(folder / str(number), FORMATS[way], stream)
+            yield batches.batch(*filter(None, (records[:1], records[1:])))
+
+
 class EngineDoor:
     """A program that uses the Engine, and ends at a signal without more ado."""
 
@@ -95,6 +122,7 @@ class EngineDoor:
 
 DOORS: Final[Mapping[str, type[SingerDoor | EngineDoor]]] = {
     "singer": SingerDoor,
+    "batch": BatchDoor,
     "engine": EngineDoor,
 }
 

@@ -1,10 +1,12 @@
 """When is Mixpanel there, and when is it gone?"""
 
 import contextlib
+import gc
 import socket
 import time
 import urllib.error
 import urllib.request
+import warnings
 from types import TracebackType
 from typing import Any, Self
 
@@ -97,8 +99,15 @@ class Server:
         self.sandbox.project.faults.clear()
 
     def _go(self, seconds: float) -> None:
-        self.sandbox.__exit__(None, None, None)
+        self._cut()
         self._up_at = time.monotonic() + seconds
+
+    def _cut(self) -> None:
+        """Stop as a process that is killed: what was under way is not closed, but gone."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            self.sandbox.__exit__(None, None, None)
+            gc.collect()
 
     def _come_back(self) -> None:
         if self._up_at is not None:
@@ -118,5 +127,5 @@ class Server:
         trace: TracebackType | None,
     ) -> None:
         if self._up_at is None:
-            self.sandbox.__exit__(kind, error, trace)
+            self._cut()
         self._holder.close()

@@ -20,6 +20,7 @@ SEEDS: Mapping[str, Mapping[Profile, range]] = {
         "kills": range(1, 3),
         "deadlines": range(1, 4),
     },
+    "batch": {"mixed": range(1, 3), "signals": range(1, 2), "deadlines": range(1, 2)},
     "engine": {
         "mixed": range(1, 3),
         "signals": range(1, 2),
