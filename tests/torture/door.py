@@ -26,6 +26,8 @@ class Given(msgspec.Struct, frozen=True):
     config: Path
     messages: list[Any]
     """SCHEMA, RECORD and STATE, in order; a STATE's position says how many records come before."""
+    whole: list[Any]
+    """All that there is to load in the round, from its beginning."""
 
 
 class Begun(msgspec.Struct, frozen=True):
@@ -43,6 +45,8 @@ class Door(Protocol):
     0 is always one: it came when all was done; the oracle sees whether it was."""
     can_be_unread: bool
     """Whether it ends in time though nobody reads its stdout."""
+    reads_stdin: bool
+    """Whether it waits for more while that is open and silent."""
 
     def begin(self, given: Given) -> Begun:
         """Make ready what the run needs."""
@@ -54,7 +58,7 @@ class Door(Protocol):
 class SingerDoor:
     """The real command, or one with a fault built in."""
 
-    can_be_unread = True
+    can_be_unread = reads_stdin = True
     codes: Mapping[Interruption | None, set[int]] = {
         None: {0},
         "kill": {KILLED, 0},
@@ -105,6 +109,7 @@ class EngineDoor:
     """A program that uses the Engine, and ends at a signal without more ado."""
 
     can_be_unread = False
+    reads_stdin = True
     # Python's own way out gives signals back their power to kill.
     codes: Mapping[Interruption | None, set[int]] = {
         **SingerDoor.codes,
@@ -120,10 +125,63 @@ class EngineDoor:
         return _positions(said)
 
 
-DOORS: Final[Mapping[str, type[SingerDoor | EngineDoor]]] = {
+class LoadDoor:
+    """`target-mixpanel load`: each stretch of a stream is a file, the same ones in every run."""
+
+    can_be_unread = reads_stdin = False
+    codes: Mapping[Interruption | None, set[int]] = SingerDoor.codes
+
+    def begin(self, given: Given) -> Begun:
+        folder = given.folder / "load"
+        config = folder / "load.json"
+        if not folder.exists():
+            (folder / "in").mkdir(parents=True)
+            files = list(_written(given.whole, folder / "in"))
+            settings = {"files": files, "files_state": str(folder / "state")}
+            config.write_text(json.dumps(settings))
+        configs = ["--config", str(given.config), "--config", str(config)]
+        return Begun([*COMMAND, "load", *configs, str(folder / "in")], b"")
+
+    def safe(self, given: Given, said: list[bytes]) -> list[int]:
+        """Return what the notes of all files say together."""
+        folder = given.folder / "load"
+        notes = [json.loads(path.read_bytes()) for path in (folder / "state").glob("[0-9]*")]
+        noted = {note["url"]: note for note in notes}
+        position = 0
+        for path in sorted((folder / "in").iterdir()):
+            note = noted.get(str(path))
+            position += note["rows"] if note else 0
+            if not note or not note["is_done"]:
+                break
+        return [position]
+
+
+def _written(messages: list[Any], folder: Path) -> Iterator[dict[str, Any]]:
+    """Write a file for each stretch of a stream; yield what `files` says of it."""
+    schemas: dict[str, Any] = {}
+    states_apart = (message for message in messages if message["type"] != "STATE")
+    stretches = groupby(states_apart, lambda message: (message["type"], message["stream"]))
+    for number, ((kind, stream), stretch) in enumerate(stretches):
+        if kind == "SCHEMA":
+            *_, schemas[stream] = stretch
+            continue
+        path = folder / f"{number:05}-{stream}.jsonl"
+        records = [json.dumps(message["record"]) + "\n" for message in stretch]
+        path.write_text("".join(records))
+        schema = schemas[stream]
+        yield {
+            "match": str(path),
+            "stream": stream,
+            "key": schema["key_properties"],
+            "schema": schema["schema"],
+        }
+
+
+DOORS: Final[Mapping[str, type[SingerDoor | EngineDoor | LoadDoor]]] = {
     "singer": SingerDoor,
     "batch": BatchDoor,
     "engine": EngineDoor,
+    "load": LoadDoor,
 }
 
 

@@ -99,7 +99,9 @@ class Round:
             return []
         config = self._folder / "config.json"
         config.write_text(json.dumps(self._settings(run)))
-        given = Given(self._folder, config, self._schedule.messages(self._start, run))
+        schedule = self._schedule
+        messages, whole = schedule.messages(self._start, run), schedule.messages(0, None)
+        given = Given(self._folder, config, messages, whole)
         start = self._start
         with (self._folder / "log").open("ab") as log:
             started = _Started(self._door, given, run, log)
@@ -135,7 +137,7 @@ class Round:
         if run.interruption is not None and started.process.poll() is None:
             interrupt(started.process, run.interruption)
             self._figures.signals[run.interruption] += 1
-            self._figures.silent_inputs += run.silent_after is not None
+            self._figures.silent_inputs += started.is_silent_at_last
             self._figures.unread_outputs += run.is_unread
         self._wait(started, lambda: False)
         return marked_at
@@ -165,7 +167,8 @@ class _Started:
     def __init__(self, door: Door, given: Given, run: Run | None, log: IO[bytes]) -> None:
         begun = door.begin(given)
         self.said: list[bytes] = []
-        self._is_silent_at_last = run is not None and run.silent_after is not None
+        is_silent = run is not None and run.silent_after is not None
+        self.is_silent_at_last = is_silent and door.reads_stdin
         self._is_fed = False
         self.process: subprocess.Popen[bytes] = subprocess.Popen(
             begun.arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
@@ -196,7 +199,7 @@ class _Started:
         """Say whether it is where *run* is to be interrupted, after so many *requests*."""
         if run.is_unread:
             return _waiting(self._stdout) > _PIPE_BYTES // 2
-        if self._is_fed and self._is_silent_at_last and not _waiting(self._stdin):
+        if self._is_fed and self.is_silent_at_last and not _waiting(self._stdin):
             return True
         return run.nth <= (len(self.said) if run.mark == "state" else requests)
 
@@ -222,7 +225,7 @@ class _Started:
             self._stdin.write(content)
             self._stdin.flush()
             self._is_fed = True
-            if not self._is_silent_at_last:
+            if not self.is_silent_at_last:
                 self._stdin.close()
 
 

@@ -21,6 +21,7 @@ SEEDS: Mapping[str, Mapping[Profile, range]] = {
         "deadlines": range(1, 4),
     },
     "batch": {"mixed": range(1, 3), "signals": range(1, 2), "deadlines": range(1, 2)},
+    "load": {"mixed": range(1, 3), "signals": range(1, 2), "kills": range(1, 3)},
     "engine": {
         "mixed": range(1, 3),
         "signals": range(1, 2),
