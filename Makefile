@@ -8,6 +8,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+EXTRAS := files,google,lambda,parquet,progress,redis,sandbox
 
 .PHONY: bench clean constraints demo docs lint quick sdk-next taps test
 
@@ -15,7 +16,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=…" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
 	$(PIP) install --constraint constraints.txt pip
-	$(PIP) install --constraint constraints.txt --editable '.[files,google,lambda,parquet,progress,redis,sandbox]' --group dev
+	$(PIP) install --constraint constraints.txt --editable '.[$(EXTRAS)]' --group dev
 	touch $@
 
 # One worker a core. Each has its own ports, folders and environment; whoever is done takes over
@@ -41,14 +42,14 @@ sdk-next: .sdk-next/.ready
 		.sdk-next/bin/python -m pytest --numprocesses auto --dist worksteal $(FACING_THE_SDK); \
 	fi
 
-FACING_THE_SDK := tests/command tests/meltano tests/progress tests/settings tests/singer \
+FACING_THE_SDK := tests/batch tests/command tests/meltano tests/progress tests/settings tests/singer \
 	$(foreach name,batch_messages canary messages processes settings,tests/faults/test_$(name).py)
 
 .sdk-next/.ready: pyproject.toml constraints.txt target_mixpanel/version.py
 	$(PYTHON) -m venv .sdk-next
 	.sdk-next/bin/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt pip
 	.sdk-next/bin/python -m pip --disable-pip-version-check --quiet install \
-		--constraint constraints.txt --editable '.[progress,sandbox]' --group dev
+		--constraint constraints.txt --editable '.[$(EXTRAS)]' --group dev
 	touch $@
 
 lint: .venv/.ready
