@@ -1,6 +1,8 @@
 """Which bucket does a URL name, and what reads and writes there?"""
 
 import os
+import re
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -22,7 +24,20 @@ _ENDPOINTS: Final = {
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
-_RETRIES: Final[Any] = {"max_retries": 5}
+_RETRIES: Final = 5
+
+_STATUS: Final = re.compile(r"status code: (\d{3}(?: [A-Za-z]+)*)")
+
+_URL: Final = re.compile(r"(\w+://)(?:[^/\s@]*@)?([^/\s?#]*)\S*")
+"""Its path is what was asked for; its user, its password and what is signed in it are nobody's."""
+
+_REFUSED: Final = frozenset({"401", "403"})
+
+_MAY_PASS: Final = frozenset({"408", "409", "425", "429"})
+"""Of the 4xx: what may be otherwise in a moment."""
+
+_OF_CREDENTIALS: Final = ("://169.254.", "://metadata.", "token request", "credential error")
+"""Stand in what is said where there are none, in the words of several clouds."""
 
 
 class BucketPath(msgspec.Struct, frozen=True):
@@ -40,18 +55,23 @@ def is_bucket_url(text: str) -> bool:
     return urlsplit(text).scheme in SCHEMES
 
 
-def bucket_path(url: str, place: str) -> BucketPath:
+def bucket_path(
+    url: str, place: str, *, retries: int = _RETRIES, timeout_s: float | None = None
+) -> BucketPath:
     """
     Find what a URL names, without asking the bucket for it.
 
     Args:
         url: `s3://bucket/path`, `gs://bucket/path` or `az://account/container/path`.
         place: Where it is written, for messages.
+        retries: Of each request, with waits that hear no signal.
+        timeout_s: Of each request; None: as the library has it.
 
     Raises:
         SettingsError: It names no bucket, or what reads buckets is not installed.
     """
     try:
+        from obstore.exceptions import BaseError  # noqa: PLC0415 (an extra)
         from obstore.store import from_url  # noqa: PLC0415 (an extra, and slow to import)
     except ImportError:
         raise SettingsError(
@@ -67,18 +87,62 @@ def bucket_path(url: str, place: str) -> BucketPath:
             "or az://account/container/path"
         )
     options: Any = {"allow_http": _is_local(scheme)}
-    store = from_url(f"{scheme}://{host}/", client_options=options, retry_config=_RETRIES)
+    if timeout_s is not None:
+        options["timeout"] = timedelta(seconds=timeout_s)
+    try:
+        store = from_url(
+            f"{scheme}://{host}/", client_options=options, retry_config={"max_retries": retries}
+        )
+    except (BaseError, ValueError) as error:
+        raise SettingsError(f"{place}: {printable(url)} {storage_words(error)}") from None
     return BucketPath(url, store, path)
 
 
 def storage_words(error: Exception) -> str:
     """Return what went wrong in a bucket, in one line, without the server's own page."""
-    if isinstance(error, FileNotFoundError):
+    status = _status(error)
+    if isinstance(error, FileNotFoundError) or status.startswith("404"):
         return "is not there"
-    if isinstance(error, PermissionError):
+    if lacks_credentials(error):
+        return "needs credentials: the environment has none that are good, nor has the platform"
+    if status[:3] in _REFUSED:
         return "may not be read or written with the credentials at hand"
-    first_line = str(error).partition("\n")[0]
-    return printable(first_line.partition(" - Server returned")[0].partition("<?xml")[0])
+    if status:
+        return f"is answered with {status}"
+    return printable(_first_line(error))
+
+
+def is_no_proof(error: Exception) -> bool:
+    """Say whether a list was refused to somebody who may yet be allowed to write."""
+    return _status(error)[:3] in _REFUSED and not lacks_credentials(error)
+
+
+def is_lasting(error: Exception) -> bool:
+    """Say whether the same request will fail again, however long one waits."""
+    if isinstance(error, FileNotFoundError | ValueError):
+        return True
+    if lacks_credentials(error):  # the platform's may be late
+        return False
+    status = _status(error)[:3]
+    is_elsewhere = "incorrectly configured region" in str(error)
+    return is_elsewhere or (status.startswith("4") and status not in _MAY_PASS)
+
+
+def _status(error: Exception) -> str:
+    found = _STATUS.search(_first_line(error))
+    return found[1] if found else ""
+
+
+def lacks_credentials(error: Exception) -> bool:
+    """Say whether it did not even come to a request, since nobody said who asks."""
+    said = _first_line(error).partition(" - Server returned")[0]
+    return any(words in said for words in _OF_CREDENTIALS)
+
+
+def _first_line(error: Exception) -> str:
+    """Return what the library says, with each URL down to its host."""
+    first_line = str(error).partition("\n")[0].partition("<?xml")[0]
+    return _URL.sub(r"\1\2", first_line)
 
 
 def _parts(url: str) -> tuple[str, str, str]:

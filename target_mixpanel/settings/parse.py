@@ -12,6 +12,7 @@ import msgspec
 
 from target_mixpanel.credentials import Credentials
 from target_mixpanel.errors import SettingsError, printable
+from target_mixpanel.files.stores import is_bucket_url
 from target_mixpanel.settings.credentials import check_credentials, parse_credentials
 from target_mixpanel.settings.fields import (
     CREDENTIALS,
@@ -55,7 +56,11 @@ class Settings(FlatSettings, frozen=True, kw_only=True):
     since_ms: int | None
     until_ms: int | None
     dead_letter_folder: Path | None
+    dead_letter_bucket: str | None
+    """A URL, where it is no folder."""
     report_file: Path | None
+    report_bucket: str | None
+    """A URL, where it is no file."""
     file_streams: tuple[FileStream, ...]
     """Of `files`, as it was written."""
 
@@ -112,8 +117,10 @@ def parse_settings(
         mappings=mappings,
         since_ms=since_ms,
         until_ms=until_ms,
-        dead_letter_folder=None if flat.dead_letter_path is None else Path(flat.dead_letter_path),
-        report_file=None if flat.report_path is None else Path(flat.report_path),
+        dead_letter_folder=_path(flat.dead_letter_path, "dead_letter_path"),
+        dead_letter_bucket=_bucket(flat.dead_letter_path),
+        report_file=_path(flat.report_path, "report_path"),
+        report_bucket=_bucket(flat.report_path),
         file_streams=parse_file_streams(flat.files),
     )
 
@@ -178,6 +185,18 @@ def _url(flat: FlatSettings) -> str:
             )
         return REGION_URLS[flat.region]
     return check_url(flat.api_url, "api_url")
+
+
+def _path(text: str | None, name: str) -> Path | None:
+    if text is None or is_bucket_url(text):
+        return None
+    if "://" in text:
+        raise SettingsError(f"{name}: must be a path, or a URL that begins with s3:// or gs://")
+    return Path(text)
+
+
+def _bucket(text: str | None) -> str | None:
+    return text if text is not None and is_bucket_url(text) else None
 
 
 def _moment_ms(text: str | None, name: str, now_ms: int) -> int | None:
