@@ -25,13 +25,11 @@ from target_mixpanel.engine.destinations import Destinations
 from target_mixpanel.engine.ending import Ending, also
 from target_mixpanel.engine.record_loader import RecordLoader
 from target_mixpanel.engine.rejections import Rejections
-from target_mixpanel.engine.report import (
-    run_report,
-)
+from target_mixpanel.engine.report import run_report
 from target_mixpanel.engine.report_place import report_place
 from target_mixpanel.engine.routing import Routing
 from target_mixpanel.engine.segment import SchemaMessage, SegmentCompiler, with_line
-from target_mixpanel.engine.sending import senders_of
+from target_mixpanel.engine.sending import senders_of, shared_rate_of
 from target_mixpanel.engine.settlement import Settlement
 from target_mixpanel.engine.stream import Parts, Stream
 from target_mixpanel.engine.summary import Summary
@@ -327,6 +325,9 @@ class Engine:
         self._resources.callback(self.stop.close)
         self._resources.callback(self._destinations.close)
         if not settings.dry_run:
+            shared = shared_rate_of(settings)
+            if shared is not None:
+                self._resources.enter_context(shared)
             letters = self._dead_letters()
             if letters is not None:
                 self._resources.enter_context(letters)
@@ -338,7 +339,7 @@ class Engine:
                 self._server_clock.observe,
             )
             senders = senders_of(
-                settings, self._open_transport, self.stop, reports, self._size_limit
+                settings, self._open_transport, self.stop, reports, self._size_limit, shared=shared
             )
             outbox = Outbox(senders.courier, self.stop, senders=settings.max_parallel_requests)
             self._outbox = self._resources.enter_context(outbox)

@@ -120,7 +120,8 @@ def test_the_source_has_names_of_our_own_and_no_text(sources):
 @settings(max_examples=200, deadline=None)
 @given(
     columns=st.lists(names, min_size=6, max_size=6, unique=True),
-    properties=st.lists(names, min_size=5, max_size=5, unique=True),
+    # What $ignore says is asked of each row, so a mapping that makes it has one line more.
+    properties=st.lists(names.filter("$ignore".__ne__), min_size=5, max_size=5, unique=True),
     stream=names,
 )
 def test_the_source_is_the_same_whatever_anything_is_called(sources, columns, properties, stream):
