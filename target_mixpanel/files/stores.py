@@ -3,6 +3,7 @@
 import os
 import re
 from datetime import timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -25,6 +26,11 @@ _ENDPOINTS: Final = {
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 _RETRIES: Final = 5
+
+_STORES_KEPT: Final = 8
+"""Of the buckets used last; each has connections of its own, and is asked from any thread."""
+
+_OF_STORES: Final = re.compile("AWS_|GOOGLE_|AZURE_|HTTPS?_PROXY|ALL_PROXY|NO_PROXY", re.IGNORECASE)
 
 _STATUS: Final = re.compile(r"status code: (\d{3}(?: [A-Za-z]+)*)")
 
@@ -73,7 +79,6 @@ def bucket_path(
     """
     try:
         from obstore.exceptions import BaseError  # noqa: PLC0415 (an extra)
-        from obstore.store import from_url  # noqa: PLC0415 (an extra, and slow to import)
     except ImportError:
         raise SettingsError(
             f"{place}: buckets need the extra files: pip install 'target-mixpanel[files]'"
@@ -87,16 +92,33 @@ def bucket_path(
             f"{place}: {printable(url)} names no bucket; write s3://bucket/path, gs://bucket/path "
             "or az://account/container/path"
         )
-    options: Any = {"allow_http": _is_local(scheme)}
-    if timeout_s is not None:
-        options["timeout"] = timedelta(seconds=timeout_s)
     try:
-        store = from_url(
-            f"{scheme}://{host}/", client_options=options, retry_config={"max_retries": retries}
-        )
+        store = _store(f"{scheme}://{host}/", retries, timeout_s, _environment())
     except (BaseError, ValueError) as error:
         raise SettingsError(f"{place}: {printable(url)} {storage_words(error)}") from None
     return BucketPath(url, store, path)
+
+
+@lru_cache(maxsize=_STORES_KEPT)
+def _store(
+    root: str,
+    retries: int,
+    timeout_s: float | None,
+    environment: tuple[tuple[str, str], ...],  # noqa: ARG001 (a part of the key)
+) -> "ObjectStore":
+    """Return what reads and writes one bucket: its connections, and its look at TLS roots."""
+    from obstore.store import from_url  # noqa: PLC0415 (an extra, and slow to import)
+
+    options: Any = {"allow_http": _is_local(root.partition("://")[0])}
+    if timeout_s is not None:
+        options["timeout"] = timedelta(seconds=timeout_s)
+    return from_url(root, client_options=options, retry_config={"max_retries": retries})
+
+
+def _environment() -> tuple[tuple[str, str], ...]:
+    """Return what a store takes from the environment: endpoints, credentials, a proxy."""
+    given = os.environ.items()
+    return tuple((name, value) for name, value in given if _OF_STORES.match(name))
 
 
 def storage_words(error: Exception) -> str:
