@@ -12,6 +12,7 @@ import msgspec
 
 from target_mixpanel.credentials import Credentials
 from target_mixpanel.errors import SettingsError, printable
+from target_mixpanel.files.globs import has_wildcard
 from target_mixpanel.files.stores import is_bucket_url
 from target_mixpanel.settings.batch_folders import parse_batch_roots
 from target_mixpanel.settings.credentials import check_credentials, parse_credentials
@@ -128,9 +129,9 @@ def parse_settings(
         since_ms=since_ms,
         until_ms=until_ms,
         dead_letter_folder=_path(flat.dead_letter_path, "dead_letter_path"),
-        dead_letter_bucket=_bucket(flat.dead_letter_path),
+        dead_letter_bucket=_bucket(flat.dead_letter_path, "dead_letter_path"),
         report_file=_path(flat.report_path, "report_path"),
-        report_bucket=_bucket(flat.report_path),
+        report_bucket=_bucket(flat.report_path, "report_path"),
         batch_folders=parse_batch_roots(flat.batch_roots),
         file_streams=parse_file_streams(flat.files),
     )
@@ -208,8 +209,12 @@ def _path(text: str | None, name: str) -> Path | None:
     return Path(text)
 
 
-def _bucket(text: str | None) -> str | None:
-    return text if text is not None and is_bucket_url(text) else None
+def _bucket(text: str | None, name: str) -> str | None:
+    if text is None or not is_bucket_url(text):
+        return None
+    if has_wildcard(text):  # what is written there is found again by this name
+        raise SettingsError(f"{name}: must be one name, without * ? [")
+    return text
 
 
 def _moment_ms(text: str | None, name: str, now_ms: int) -> int | None:
