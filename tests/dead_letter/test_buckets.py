@@ -354,9 +354,11 @@ class TestParts:
 
             poster = threading.Thread(target=post)
             poster.start()
-            wait_until(lambda: letters._hurried)
-            held = len(posted)
-            shelf.may_put.set()
+            try:
+                wait_until(lambda: letters._hurried or len(posted) == 100)
+                held = len(posted)
+            finally:
+                shelf.may_put.set()
             poster.join()
             letters.drain()
         stop.close()
