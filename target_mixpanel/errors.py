@@ -70,6 +70,10 @@ class FilesStateError(TargetMixpanelError):
     """How far objects are loaded could not be noted, or read."""
 
 
+class StorageError(TargetMixpanelError):
+    """A bucket does not take an object; the message is only what is wrong."""
+
+
 class StateOutputError(TargetMixpanelError):
     """A STATE line could not be written to stdout."""
 

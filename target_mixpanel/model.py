@@ -24,10 +24,9 @@ class Record(msgspec.Struct, gc=False):
     source: Any = None
     """The segment of its stream; delivery never looks at it."""
     rows_pending: int = 1
-    """Its rows that are neither accepted nor refused yet, those of lookup tables aside."""
+    """Its rows that are neither accepted nor refused yet, those of lookup tables aside; once it is
+    rejected, its dead letter counts as one. If that is nowhere written, no STATE passes it."""
     is_rejected: bool = False
-    is_stuck: bool = False
-    """It is rejected and nowhere set aside: it is never settled, and no STATE passes it."""
     waits_for_table: bool = False
     """It is also a row of a lookup table, which is accepted last of all."""
 

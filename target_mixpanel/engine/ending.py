@@ -1,15 +1,9 @@
 """How did the run end, and who is told?"""
 
 import logging
-from pathlib import Path
 
-from target_mixpanel.engine.report import (
-    RunOutcome,
-    check_report,
-    run_report,
-    summary_block,
-    write_report,
-)
+from target_mixpanel.engine.report import RunOutcome, run_report, summary_block
+from target_mixpanel.engine.report_place import ReportPlace
 from target_mixpanel.engine.summary import Summary
 from target_mixpanel.errors import TargetMixpanelError
 from target_mixpanel.redaction import Secrets
@@ -19,17 +13,17 @@ logger = logging.getLogger("target-mixpanel")
 
 
 class Ending:
-    """The end of one run: its summary in the log, and its report in a file, once."""
+    """The end of one run: its summary in the log, and its report where it is wanted, once."""
 
     def __init__(
-        self, summary: Summary, stop: Stop, secrets: Secrets, report_file: Path | None
+        self, summary: Summary, stop: Stop, secrets: Secrets, report_place: ReportPlace | None
     ) -> None:
         self.is_due = False
         """Whether there is a run to report of: one that began, and was not reported of yet."""
         self._summary = summary
         self._stop = stop
         self._secrets = secrets
-        self._report_file = report_file
+        self._report_place = report_place
 
     def check(self) -> None:
         """
@@ -38,8 +32,8 @@ class Ending:
         Raises:
             SettingsError: It cannot.
         """
-        if self._report_file is not None:
-            check_report(self._report_file)
+        if self._report_place is not None:
+            self._report_place.check(self._stop)
 
     def report(self, problem: str | None) -> None:
         """
@@ -49,7 +43,7 @@ class Ending:
             problem: What ended it; None: nothing did.
 
         Raises:
-            SettingsError: The file cannot be written.
+            SettingsError: The report cannot be written.
         """
         is_due, self.is_due = self.is_due, False
         outcome = self.outcome(problem)
@@ -57,8 +51,8 @@ class Ending:
             logger.info(summary_block(self._summary, outcome))
         if problem is not None:
             logger.error(problem)
-        if is_due and self._report_file is not None:
-            write_report(run_report(self._summary, outcome, problem), self._report_file)
+        if is_due and self._report_place is not None:
+            self._report_place.write(run_report(self._summary, outcome, problem), self._stop)
 
     def outcome(self, problem: str | None) -> RunOutcome:
         """Return how a run ended that *problem* ended, or nothing did."""

@@ -17,15 +17,16 @@ from target_mixpanel.delivery.outbox import Outbox
 from target_mixpanel.delivery.senders import OpenTransport
 from target_mixpanel.delivery.server_clock import ServerClock
 from target_mixpanel.engine.access import check_access
+from target_mixpanel.engine.buckets import bucket_writer
 from target_mixpanel.engine.checkpoints import CheckpointLedger
+from target_mixpanel.engine.dead_letters.bucket import BucketLetters
 from target_mixpanel.engine.dead_letters.folder import DeadLetters
 from target_mixpanel.engine.destinations import Destinations
 from target_mixpanel.engine.ending import Ending, also
 from target_mixpanel.engine.record_loader import RecordLoader
 from target_mixpanel.engine.rejections import Rejections
-from target_mixpanel.engine.report import (
-    run_report,
-)
+from target_mixpanel.engine.report import run_report
+from target_mixpanel.engine.report_place import report_place
 from target_mixpanel.engine.routing import Routing
 from target_mixpanel.engine.segment import SchemaMessage, SegmentCompiler, with_line
 from target_mixpanel.engine.sending import senders_of, shared_rate_of
@@ -43,7 +44,7 @@ from target_mixpanel.errors import (
     printable,
 )
 from target_mixpanel.http.client import Client
-from target_mixpanel.model import JsonObject, Record
+from target_mixpanel.model import JsonObject, Rejection
 from target_mixpanel.redaction import Secrets
 from target_mixpanel.settings.parse import Settings
 from target_mixpanel.stop import Stop
@@ -132,7 +133,7 @@ class Engine:
         self._streams: dict[str, Stream] = {}
         self._outbox: Outbox | None = None
         self._resources = ExitStack()
-        self.ending = Ending(self.summary, self.stop, self.secrets, settings.report_file)
+        self.ending = Ending(self.summary, self.stop, self.secrets, report_place(settings))
         self._is_open = self._is_finished = False
 
     # Records
@@ -307,12 +308,13 @@ class Engine:
             self._outbox.submit(batch)
             self.look_at_the_clock()  # there may have been no room for long
 
-    def _settle_rejected(self, records: Sequence[Record]) -> None:
-        self._settlement.settle_rejected(records)
+    def _settle_rejected(self, rejections: Sequence[Rejection]) -> None:
+        self._settlement.settle_rejected(rejections)
 
     def _drain(self) -> None:
         if self._outbox is not None:
             self._outbox.drain()
+        self._rejections.drain()
         self.stop.raise_if_over()
 
     # The run
@@ -326,9 +328,10 @@ class Engine:
             shared = shared_rate_of(settings)
             if shared is not None:
                 self._resources.enter_context(shared)
-            if settings.dead_letter_folder is not None:
-                letters = DeadLetters(settings.dead_letter_folder, _run_id())
-                self._rejections.letters = self._resources.enter_context(letters)
+            letters = self._dead_letters()
+            if letters is not None:
+                self._resources.enter_context(letters)
+            self._rejections.letters = letters
             reports = Reports(
                 self._settlement.settle,
                 self._settlement.reject,
@@ -344,6 +347,15 @@ class Engine:
             self._resources.enter_context(Ticker(self._send_due, self._turn, self.stop.fail))
         self._is_open = self.ending.is_due = True
         return self
+
+    def _dead_letters(self) -> DeadLetters | BucketLetters | None:
+        if self.settings.dead_letter_folder is not None:
+            return DeadLetters(self.settings.dead_letter_folder, _run_id())
+        if self.settings.dead_letter_bucket is None:
+            return None
+        writer = bucket_writer(self.settings.dead_letter_bucket, "dead_letter_path", self.settings)
+        writer.check(self.stop)
+        return BucketLetters(writer, _run_id(), self.stop)
 
     def __exit__(
         self,
@@ -375,4 +387,5 @@ def _ignore(state: bytes) -> None:
 
 
 def _run_id() -> str:
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    # In a bucket an equal name would overwrite: thousands of runs may begin in one second.
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(6)}"

@@ -2,10 +2,13 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import groupby
 from operator import attrgetter
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from target_mixpanel.engine.dead_letters.bucket import BucketLetters
+from target_mixpanel.engine.dead_letters.folder import DeadLetters
 from target_mixpanel.engine.segment import Segment
 from target_mixpanel.engine.summary import StreamCounts, is_about_schema
 from target_mixpanel.errors import (
@@ -13,15 +16,11 @@ from target_mixpanel.errors import (
     MissingKeyError,
     RejectedRecordError,
     RejectionRateError,
-    TargetMixpanelError,
     printable,
 )
-from target_mixpanel.model import NO_SINGLE_COLUMN, Flaw, Record, Rejection
+from target_mixpanel.model import NO_SINGLE_COLUMN, Flaw, Rejection
 from target_mixpanel.settings.parse import Settings
 from target_mixpanel.stop import Stop
-
-if TYPE_CHECKING:
-    from target_mixpanel.engine.dead_letters.folder import DeadLetters
 
 logger = logging.getLogger("target-mixpanel")
 
@@ -45,19 +44,19 @@ class Rejections:
         self,
         settings: Settings,
         stop: Stop,
-        on_settled: Callable[[Sequence[Record]], None],
+        on_settled: Callable[[Sequence[Rejection]], None],
     ) -> None:
         """
         Args:
             settings: The operator's.
             stop: Told when a rejection ends the run.
-            on_settled: Told which records of the reader's rejections are accounted for.
+            on_settled: Told which rejections are written down, on any thread.
         """
-        self.letters: DeadLetters | None = None
+        self.letters: DeadLetters | BucketLetters | None = None
         """Where they are written; None: nowhere."""
         self._stop = stop
         self._is_dry_run = settings.dry_run
-        self._is_place_set = settings.dead_letter_folder is not None
+        self._is_place_set = settings.dead_letter_path is not None
         self._max_rate = settings.max_rejection_rate
         self._on_settled = on_settled
         self._held: list[Rejection] = []
@@ -76,50 +75,62 @@ class Rejections:
             self._stop.raise_if_input_is_over()
 
     def write_held(self) -> None:
-        """Write down what was added, and count it as settled; `stop` knows if that ends the run."""
+        """Write down what was added, soon or now; `stop` knows if that ends the run."""
         held, self._held = self._held, []
         for segment, group in groupby(held, key=_segment_of):
-            rejections = list(group)
-            self.set_aside(segment, rejections)
-            self._on_settled(
-                [each.record for each in rejections if not each.record.is_stuck],
-            )
+            self.set_aside(segment, list(group))
+
+    def drain(self) -> None:
+        """
+        Wait until all is written down that is to be written; `stop` knows if it cannot be.
+
+        Raises:
+            TargetMixpanelError: As `Stop.raise_if_over`.
+        """
+        if isinstance(self.letters, BucketLetters):
+            self.letters.drain()
 
     def set_aside(self, segment: Segment, rejections: Sequence[Rejection]) -> None:
         """
         Write *rejections* of *segment* down and count them; a dry run only counts. On any thread.
 
         Where that ends the run (there is nowhere to write them, or there are too many), `stop` is
-        told: nothing more is read, and what was read before is still sent. What is nowhere written
-        is stuck.
+        told: nothing more is read, and what was read before is still sent. Settled is what is
+        written; the rest never is.
         """
-        error = self._written(segment, rejections)
-        if error is not None:
-            for rejection in rejections:
-                rejection.record.is_stuck = True
+        if not self._is_dry_run and self.letters is None:
+            self._stop.end_input(_rejection_error(segment.stream, rejections[0].flaw))
         for rejection in rejections:
             _count(rejection.flaw, segment.counts)
+        self._write(segment, rejections)
         try:
             segment.counts.check_rate(self._max_rate)
         except RejectionRateError as too_many:
-            error = error or too_many
-        if error is not None:
-            self._stop.end_input(error)
+            self._stop.end_input(too_many)
 
-    def _written(
-        self, segment: Segment, rejections: Sequence[Rejection]
-    ) -> TargetMixpanelError | None:
-        """Write *rejections* down; return why they are not."""
+    def _write(self, segment: Segment, rejections: Sequence[Rejection]) -> None:
         if self._is_dry_run:
-            return None
-        if self.letters is None:
-            return _rejection_error(segment.stream, rejections[0].flaw)
-        try:
-            path = self.letters.write(segment.stream, segment.schema_line, rejections)
-        except DeadLetterError as error:
-            return error
-        segment.counts.dead_letters[str(path.absolute())] = None
-        return None
+            self._on_settled(rejections)
+            return
+        stream, schema_line = segment.stream, segment.schema_line
+        match self.letters:
+            case DeadLetters() as folder:
+                try:
+                    file = folder.write(stream, schema_line, rejections)
+                except DeadLetterError as error:
+                    self._stop.end_input(error)
+                else:
+                    self._on_written(segment, rejections, str(file.absolute()))
+            case BucketLetters() as bucket:
+                parts = bucket.folder_of(stream)
+                on_written = partial(self._on_written, segment, rejections, parts)
+                bucket.post(stream, schema_line, rejections, on_written)
+            case None:
+                pass
+
+    def _on_written(self, segment: Segment, rejections: Sequence[Rejection], place: str) -> None:
+        segment.counts.dead_letters[place] = None
+        self._on_settled(rejections)
 
     def check_dry_run(self, streams: Sequence[StreamCounts]) -> None:
         """

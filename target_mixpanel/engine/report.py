@@ -157,6 +157,11 @@ def _whole(text: str) -> str:
     return printable(text, max_chars=_PATH_MAX_CHARS)
 
 
+def report_bytes(report: dict[str, Any]) -> bytes:
+    """Return *report* as JSON for eyes, too."""
+    return msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
+
+
 def check_report(path: Path) -> None:
     """
     See before the run that its report can be written.
@@ -179,7 +184,7 @@ def write_report(report: dict[str, Any], path: Path) -> None:
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        partial.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+        partial.write_bytes(report_bytes(report))
         partial.replace(path)
     except OSError as error:
         with suppress(OSError):

@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from operator import attrgetter
 from typing import Final
@@ -19,6 +19,7 @@ from target_mixpanel.model import Record, Rejection
 
 logger = logging.getLogger("target-mixpanel")
 
+_record_of: Final = attrgetter("record")
 _span_of: Final = attrgetter("span")
 _kind_of: Final = attrgetter("source", "is_rejected", "waits_for_table")
 _counts_of: Final = attrgetter("record.source.counts")
@@ -67,14 +68,7 @@ class Settlement:
         counts.on_batch(batch.tag.rows, self._clock() - batch.closed_at)
 
     def _settle_rows(self, batch: Batch) -> None:
-        finished: list[Record] = []
-        with self._settling:
-            for row in batch.rows:
-                record = row.record
-                left = record.rows_pending - 1
-                record.rows_pending = left
-                if not left and not record.is_stuck:
-                    finished.append(record)
+        finished = self._finished(map(_record_of, batch.rows))
         # Nearly always there is one kind: of one stream, accepted, and in no lookup table.
         for kind, records in Counter(map(_kind_of, finished)).items():
             segment, is_rejected, waits_for_table = kind
@@ -88,14 +82,27 @@ class Settlement:
         warn_of_cut_texts(batch)
         for counts, deletions in _deletions(batch).items():
             counts.count_deleted(deletions)
-        for span, records in Counter(map(_span_of, finished)).items():
-            self._ledger.settle(span, records)
+        self._settle_records(finished)
 
-    def settle_rejected(self, records: Sequence[Record]) -> None:
-        """Account for *records* that were set aside before anything of them was sent."""
+    def settle_rejected(self, rejections: Sequence[Rejection]) -> None:
+        """Account for dead letters that are written: their records wait for them no longer."""
+        self._settle_records(self._finished(rejection.record for rejection in rejections))
+        self.release()
+
+    def _finished(self, records: Iterable[Record]) -> list[Record]:
+        """Take one row off each of *records*; return those of which it was the last."""
+        finished: list[Record] = []
+        with self._settling:
+            for record in records:
+                left = record.rows_pending - 1
+                record.rows_pending = left
+                if not left:
+                    finished.append(record)
+        return finished
+
+    def _settle_records(self, records: Sequence[Record]) -> None:
         for span, count in Counter(map(_span_of, records)).items():
             self._ledger.settle(span, count)
-        self.release()
 
     def reject(self, batch: Batch, rejections: Sequence[Rejection]) -> None:  # noqa: ARG002
         """Set aside what Mixpanel refused; a record of several rows once."""
@@ -103,6 +110,7 @@ class Settlement:
             first = [rejection for rejection in rejections if not rejection.record.is_rejected]
             for rejection in first:
                 rejection.record.is_rejected = True
+                rejection.record.rows_pending += 1  # its dead letter
         by_segment: dict[int, list[Rejection]] = {}
         for rejection in first:
             by_segment.setdefault(id(rejection.record.source), []).append(rejection)

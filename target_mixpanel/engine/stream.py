@@ -176,7 +176,7 @@ class Stream:
             segment.destinations[row.destination].add(row, record)
 
     def _reject(self, raw: bytes | JsonObject, refused: Unloadable) -> None:
-        record = Record(raw, self._admit(), self._segment, 0, is_rejected=True)
+        record = Record(raw, self._admit(), self._segment, is_rejected=True)
         self._parts.rejections.add(Rejection(record, refused.flaw, refused.insert_id))
 
     def _warn_of_the_future(self) -> None:

@@ -172,8 +172,8 @@ class FlatSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         str | None,
         About(
             "Dead letters",
-            "A folder. Set: rejected records go there, as Singer messages, and the run goes on. "
-            "Unset: the first rejected record ends the run.",
+            "A folder, or `s3://…`, `gs://…`. Set: rejected records go there, as Singer messages, "
+            "and the run goes on. Unset: the first rejected record ends the run.",
         ),
     ] = None
     max_rejection_rate: Annotated[
@@ -211,7 +211,7 @@ class FlatSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     ] = False
     report_path: Annotated[
         str | None,
-        About("Report", "A file for the end-of-run report, as JSON."),
+        About("Report", "A file, or `s3://…`, `gs://…`, for the end-of-run report, as JSON."),
     ] = None
     batch_roots: Annotated[
         list[Any] | None,

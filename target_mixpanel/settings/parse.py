@@ -12,6 +12,8 @@ import msgspec
 
 from target_mixpanel.credentials import Credentials
 from target_mixpanel.errors import SettingsError, printable
+from target_mixpanel.files.globs import has_wildcard
+from target_mixpanel.files.stores import is_bucket_url
 from target_mixpanel.settings.batch_folders import parse_batch_roots
 from target_mixpanel.settings.credentials import check_credentials, parse_credentials
 from target_mixpanel.settings.fields import (
@@ -61,7 +63,11 @@ class Settings(FlatSettings, frozen=True, kw_only=True):
     since_ms: int | None
     until_ms: int | None
     dead_letter_folder: Path | None
+    dead_letter_bucket: str | None
+    """A URL, where it is no folder."""
     report_file: Path | None
+    report_bucket: str | None
+    """A URL, where it is no file."""
     batch_folders: tuple[str, ...]
     """Of `batch_roots`: absolute paths and buckets' URLs."""
     file_streams: tuple[FileStream, ...]
@@ -122,8 +128,10 @@ def parse_settings(
         mappings=mappings,
         since_ms=since_ms,
         until_ms=until_ms,
-        dead_letter_folder=None if flat.dead_letter_path is None else Path(flat.dead_letter_path),
-        report_file=None if flat.report_path is None else Path(flat.report_path),
+        dead_letter_folder=_path(flat.dead_letter_path, "dead_letter_path"),
+        dead_letter_bucket=_bucket(flat.dead_letter_path, "dead_letter_path"),
+        report_file=_path(flat.report_path, "report_path"),
+        report_bucket=_bucket(flat.report_path, "report_path"),
         batch_folders=parse_batch_roots(flat.batch_roots),
         file_streams=parse_file_streams(flat.files),
     )
@@ -191,6 +199,22 @@ def _url(flat: FlatSettings) -> str:
             )
         return REGION_URLS[flat.region]
     return check_url(flat.api_url, "api_url")
+
+
+def _path(text: str | None, name: str) -> Path | None:
+    if text is None or is_bucket_url(text):
+        return None
+    if "://" in text:
+        raise SettingsError(f"{name}: must be a path, or a URL that begins with s3:// or gs://")
+    return Path(text)
+
+
+def _bucket(text: str | None, name: str) -> str | None:
+    if text is None or not is_bucket_url(text):
+        return None
+    if has_wildcard(text):  # what is written there is found again by this name
+        raise SettingsError(f"{name}: must be one name, without * ? [")
+    return text
 
 
 def _moment_ms(text: str | None, name: str, now_ms: int) -> int | None:

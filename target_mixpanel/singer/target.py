@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import IO, Any, ClassVar, Final
+from typing import Any, ClassVar, Final
 
 import click
 from singer_sdk import Target
@@ -43,6 +43,7 @@ from target_mixpanel.settings.fields import FlatSettings
 from target_mixpanel.settings.parse import Settings, parse_settings
 from target_mixpanel.settings.sources import config_file, environment
 from target_mixpanel.singer.batch import batch_of, load_rows
+from target_mixpanel.singer.bucket_input import InputFile, InputSource, opened_input
 from target_mixpanel.singer.expressions import definitions_of
 from target_mixpanel.singer.messages import Message
 from target_mixpanel.singer.process import SAID_WELL, write_state
@@ -338,12 +339,13 @@ class TargetMixpanel(Target):
             sink.clean_up()
         self._resources.close()
 
-    def run(self, file_input: IO[bytes] | None) -> int:
+    def run(self, source: InputSource | None) -> int:
         """Load the whole input and return the exit code."""
 
         def load() -> None:
             self._on_idle()  # what cannot be opened fails before stdin is read
-            self.listen(file_input)  # type: ignore[arg-type]
+            with opened_input(source, self._engine.stop) as file_input:
+                self.listen(file_input)  # type: ignore[arg-type]
 
         return run(self._engine, load, said_well=SAID_WELL)
 
@@ -359,7 +361,7 @@ class TargetMixpanel(Target):
         about: bool = False,
         about_format: str | None = None,
         config: _ConfigInput | None = None,
-        file_input: IO[bytes] | None = None,
+        file_input: InputSource | None = None,
     ) -> None:
         """Run the command, and end the process with its exit code."""
         if about:
@@ -405,7 +407,7 @@ class TargetMixpanel(Target):
         )
         for param in command.params:
             if param.name == "file_input":
-                param.type = click.File("rb")
+                param.type = InputFile()
         return command
 
 

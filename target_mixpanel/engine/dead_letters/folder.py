@@ -2,22 +2,19 @@
 
 import errno
 import os
-import re
 import threading
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from hashlib import sha256
 from pathlib import Path
 from typing import Final, Self
 
 import msgspec
 
 from target_mixpanel.engine.dead_letters.lines import record_line_of, schema_line_of
+from target_mixpanel.engine.dead_letters.names import safe_name
 from target_mixpanel.errors import DeadLetterError, printable
 from target_mixpanel.model import Rejection
 
-_UNSAFE_IN_A_FILE_NAME: Final = re.compile(r"[^A-Za-z0-9._-]")
-_STREAM_NAME_MAX_CHARS: Final = 100
 _FLAGS: Final = (
     os.O_WRONLY
     | os.O_APPEND
@@ -91,12 +88,7 @@ class DeadLetters:
         return path
 
     def _path(self, stream: str) -> Path:
-        safe = _UNSAFE_IN_A_FILE_NAME.sub("_", stream)[:_STREAM_NAME_MAX_CHARS]
-        if safe != stream or safe.startswith("."):
-            # Two names must not meet in one file.
-            digest = sha256(stream.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-            safe = f"{safe.lstrip('.')}-{digest}"
-        return self._folder / f"{safe}-{self._run_id}.singer"
+        return self._folder / f"{safe_name(stream)}-{self._run_id}.singer"
 
     def _open(self, path: Path, stream: str) -> _File:
         file = self._files.get(stream)

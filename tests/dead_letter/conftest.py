@@ -1,0 +1,5 @@
+"""Fixtures of tests of dead letters."""
+
+from tests.buckets import bucket, bucket_server, gcs_bucket
+
+__all__ = ["bucket", "bucket_server", "gcs_bucket"]
