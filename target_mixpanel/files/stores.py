@@ -14,8 +14,11 @@ if TYPE_CHECKING:
 SCHEMES: Final = frozenset({"s3", "gs", "az"})
 """Of URLs that name a bucket, and what is in it."""
 
-_ENDPOINTS: Final = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
-"""Variables that name another S3, as they are called everywhere."""
+_ENDPOINTS: Final = {
+    "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
+    "gs": ("GOOGLE_BASE_URL",),
+}
+"""Variables that name another S3, as they are called everywhere, or another Google's."""
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -87,7 +90,6 @@ def _parts(url: str) -> tuple[str, str, str]:
 
 def _is_local(scheme: str) -> bool:
     """Say whether the bucket is an emulator's on this machine; http is for no other."""
-    if scheme != "s3":
-        return False
-    endpoint = next((os.environ[name] for name in _ENDPOINTS if os.environ.get(name)), "")
+    names = _ENDPOINTS.get(scheme, ())
+    endpoint = next((os.environ[name] for name in names if os.environ.get(name)), "")
     return urlsplit(endpoint).hostname in _LOOPBACK

@@ -1,5 +1,5 @@
 """Fixtures of tests of files."""
 
-from tests.buckets import bucket, bucket_server
+from tests.buckets import bucket, bucket_server, gcs_bucket
 
-__all__ = ["bucket", "bucket_server"]
+__all__ = ["bucket", "bucket_server", "gcs_bucket"]
