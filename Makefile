@@ -23,11 +23,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 test: .venv/.ready
 	$(BIN)/pytest --numprocesses auto --dist worksteal
 
-# Leaves out what runs the whole command (command, faults, docs, progress), the machines of rules and
-# the long orders of updates (promises), random input (fuzz), and the soak test.
+# Leaves out what runs the whole command (batch, command, faults, docs, progress), the machines of
+# rules and the long orders of updates (promises), random input (fuzz), and the soak test.
 quick: .venv/.ready
 	$(BIN)/pytest --numprocesses auto --dist worksteal \
-		$(foreach folder,command docs faults fuzz progress promises soak,--ignore tests/$(folder))
+		$(foreach folder,batch command docs faults fuzz progress promises soak,--ignore tests/$(folder))
 
 # In an environment of its own, so that what comes is known before it is there. A release beyond the
 # range in pyproject.toml is tried, too: pip then says that it does not fit, and goes on.

@@ -7,10 +7,12 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from batch import measure_batch
 from comparison import compare, draw
 from contestants import CONTESTANTS
 from data import Shape
 from features import measure_features
+from files import measure_files
 from hot_spots import find_hot_spots
 from latency import QUICK_TRICKLES, TRICKLES, measure_latency
 from measure import RunError
@@ -51,8 +53,13 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
     if options.features:
         shape = _shape(options, min(options.sizes[0], FEATURE_RECORDS))
         return measure_features(shape, rounds, delay_ms)
+    if options.batch:
+        shape = _shape(options, min(options.sizes[0], FEATURE_RECORDS))
+        return measure_batch(shape, rounds, delay_ms)
     if options.latency:
         return measure_latency(QUICK_TRICKLES if options.quick else TRICKLES, delay_ms)
+    if options.files:
+        return measure_files(_shape(options), rounds, delay_ms)
     if options.users:
         return measure_users(_shape(options), rounds, delay_ms)
     if options.scale:
@@ -85,7 +92,9 @@ def _options() -> argparse.Namespace:
     kinds = parser.add_mutually_exclusive_group()
     kind = kinds.add_argument
     kind("--features", action="store_true", help="what each part of a mapping costs")
+    kind("--batch", action="store_true", help="the files of BATCH messages beside RECORD lines")
     kind("--users", action="store_true", help="user profiles beside events")
+    kind("--files", action="store_true", help="files and buckets beside a tap's messages")
     kind("--latency", action="store_true", help="from a record to its STATE (two minutes)")
     kind("--scale", action="store_true", help="more streams, larger records, a slow server")
     kind("--ten-times", action="store_true", help="ten times the records (minutes, 5.4 GB)")

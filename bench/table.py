@@ -124,6 +124,28 @@ def users(found: list[dict[str, Any]]) -> str:
     return _rates(found, "of_events_rate", "of the events' rate")
 
 
+def files(found: list[dict[str, Any]]) -> str:
+    """Return the table of what rows of files cost."""
+    header = ["", "seconds", "events/s", "of the Singer door's", "CPU µs/event", "peak MB"]
+    rows = [
+        [
+            each["title"],
+            words(each["seconds"], 2),
+            words(each["events_per_s"]),
+            f"{100 * each['of_singer_rate']:.0f} %",
+            words(each["cpu_us_per_event"], 2),
+            words(each["peak_rss_mb"]),
+        ]
+        for each in found
+    ]
+    return aligned(header, rows)
+
+
+def batch(found: list[dict[str, Any]]) -> str:
+    """Return the table of what records cost in files and on lines."""
+    return _rates(found, "of_lines_rate", "of the lines' rate")
+
+
 def _rates(found: list[dict[str, Any]], share: str, share_title: str) -> str:
     header = ["", "records/s", share_title, "CPU µs/record", "peak MB", "requests", "MB sent"]
     rows = [

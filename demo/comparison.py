@@ -74,7 +74,7 @@ class Comparison:
                 key: json.loads(text, parse_float=Decimal)
                 for key, text in self.source.values(destination).items()
             }
-            agree = wanted == {key: _in_order(properties) for key, properties in known.items()}
+            agree = wanted == {key: in_order(properties) for key, properties in known.items()}
             all_agree = all_agree and agree
             name = destination.title.partition(",")[0].lower()
             said.append(f"{len(wanted):,} {name} {_verdict(agree=agree)}")
@@ -103,7 +103,7 @@ def _verdict(*, agree: bool) -> str:
     return "agree" if agree else "DIFFER"
 
 
-def _in_order(properties: Properties) -> dict[str, Any]:
+def in_order(properties: Properties) -> dict[str, Any]:
     """
     Return what is set of a profile, and what `union` collected in order.
 

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
+import batch
+import files
 import postgres
 import processes
 import sandbox
@@ -41,6 +43,8 @@ class Stage:
     source: ShopDatabase
     mixpanel: Sandbox
     meltano: Path
+    batches: Path
+    """Where a tap may write the files of BATCH messages."""
 
     def load(self, title: str) -> None:
         """Run the pipeline once."""
@@ -57,7 +61,10 @@ def main() -> None:
     installed.logs.mkdir(parents=True, exist_ok=True)
     console = Console(installed.logs)
     try:
-        is_complete = _demonstrate(console, installed, keep=options.keep)
+        if options.part == "files":
+            is_complete = files.demonstrate(console)
+        else:
+            is_complete = _demonstrate(console, installed, options)
     except StepError:
         sys.exit(1)
     except KeyboardInterrupt:
@@ -67,15 +74,15 @@ def main() -> None:
         sys.exit("\nNot everything arrived as it should: see DIFFER above.")
 
 
-def _demonstrate(console: Console, installed: Installed, *, keep: bool) -> bool:
+def _demonstrate(console: Console, installed: Installed, options: argparse.Namespace) -> bool:
     console.say("PostgreSQL -> Meltano -> target-mixpanel -> a Mixpanel sandbox, all local\n")
     if not installed.is_current:
         with console.step("Install Meltano, tap-postgres and PostgreSQL, once") as step:
             installed.install(step.log)
     with ExitStack() as parts:
         stage = _set(console, installed, parts)
-        is_complete = _tell(stage)
-        if keep:
+        is_complete = _gain(stage) if options.part == "batch" else _tell(stage)
+        if options.keep:
             _wait(stage)
         else:
             console.say("\nTo look at it in a browser: make demo DEMO=--keep")
@@ -101,11 +108,12 @@ def _set(console: Console, installed: Installed, parts: ExitStack) -> Stage:
         **installed.meltano_settings,
         "DEMO_DATABASE_URL": server.url,
         "DEMO_SANDBOX_URL": mixpanel.url,
+        "DEMO_BATCH_FILES": (folder / "batches").as_uri(),
         "MELTANO_DATABASE_URI": f"sqlite:///{folder}/meltano.db",  # it holds the bookmarks
         "TMPDIR": str(folder),
     }
     meltano = _meltano(folder / "meltano", installed, settings)
-    return Stage(console, source, mixpanel, meltano)
+    return Stage(console, source, mixpanel, meltano, folder / "batches")
 
 
 def _meltano(script: Path, installed: Installed, settings: dict[str, str]) -> Path:
@@ -115,6 +123,10 @@ def _meltano(script: Path, installed: Installed, settings: dict[str, str]) -> Pa
     script.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
     script.chmod(0o700)
     return script
+
+
+def _gain(stage: Stage) -> bool:
+    return batch.gain(stage.console, stage.source, stage.mixpanel, stage.meltano, stage.batches)
 
 
 def _tell(stage: Stage) -> bool:
@@ -160,6 +172,13 @@ def _wait(stage: Stage) -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description="Load a small shop's tables into Mixpanel's sandbox with Meltano, twice."
+    )
+    parser.add_argument(
+        "part",
+        nargs="?",
+        choices=["batch", "files"],
+        help="instead, batch: RECORD lines beside BATCH files, and what each takes; "
+        "files: objects of a bucket, killed on the way and loaded again",
     )
     parser.add_argument(
         "--keep", action="store_true", help="leave database and sandbox up until Ctrl-C"

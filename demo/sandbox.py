@@ -90,6 +90,16 @@ class Sandbox:
         of_users = [row for row in events if row["properties"]["distinct_id"]]
         return next(iter(of_users + events), None)
 
+    def all(self, event: str) -> list[dict[str, Any]]:
+        """Return an event's rows as the reports show them."""
+        return self._reported(event, limit=sys.maxsize)
+
+    def reset(self) -> None:
+        """Forget all that arrived."""
+        request = urllib.request.Request(f"{self.url}/sandbox/reset", method="POST")  # noqa: S310
+        with urllib.request.urlopen(request, timeout=60):  # noqa: S310 - loopback
+            pass
+
     def total(self, event: str, name: str) -> Decimal:
         """Add up one numeric property, as a report would."""
         amounts = (

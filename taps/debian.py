@@ -9,6 +9,7 @@ from typing import Final
 from taps.places import HOME, SetUpError, install_once, run
 
 MARIADB_PACKAGES: Final = ("mariadb-server-core", "mariadb-client-core")
+REDIS_PACKAGES: Final = ("redis-server",)
 
 _SERVER_WITH_JSON: Final = re.compile(r"postgresql-(\d+)-wal2json")
 """What pipelinewise-tap-postgres reads the log through; the release's server is of its version."""
@@ -34,6 +35,16 @@ def install_mariadb() -> None:
     install_once(mariadb_root(), " ".join(MARIADB_PACKAGES), _unpack_mariadb)
 
 
+def install_redis() -> None:
+    """
+    Unpack Redis, unless it is.
+
+    Raises:
+        SetUpError: This machine has no Debian to take it from.
+    """
+    install_once(redis_root(), " ".join(REDIS_PACKAGES), _unpack_redis)
+
+
 def postgres_root() -> Path:
     """Where PostgreSQL's packages are unpacked, as below `/`."""
     return HOME / "debian" / "postgres"
@@ -42,6 +53,11 @@ def postgres_root() -> Path:
 def mariadb_root() -> Path:
     """Where MariaDB's packages are unpacked, as below `/`."""
     return HOME / "debian" / "mariadb"
+
+
+def redis_root() -> Path:
+    """Where Redis' packages are unpacked, as below `/`."""
+    return HOME / "debian" / "redis"
 
 
 def library_path(root: Path) -> str:
@@ -61,6 +77,10 @@ def _unpack_postgres(root: Path) -> None:
 
 def _unpack_mariadb(root: Path) -> None:
     _Apt(root).unpack(*MARIADB_PACKAGES)
+
+
+def _unpack_redis(root: Path) -> None:
+    _Apt(root).unpack(*REDIS_PACKAGES)
 
 
 class _Apt:

@@ -17,6 +17,7 @@ def main() -> None:
     wanted: dict[str, Callable[[], None]] = {
         "PostgreSQL with wal2json": debian.install_postgres,
         "MariaDB": debian.install_mariadb,
+        "Redis, for make test": debian.install_redis,
         **{f"{tap.package} {tap.version}": tap.install for tap in taps.ALL},
     }
     with ThreadPoolExecutor(AT_ONCE) as pool:

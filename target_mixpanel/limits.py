@@ -9,6 +9,12 @@ IMPORT_MAX_BYTES: Final = 9_500_000
 """Uncompressed bytes of one /import request. The page says "10MB"; this holds under either reading
 of it (10^7 or 10 x 2^20), with room. https://developer.mixpanel.com/reference/import-events"""
 
+PROJECT_EVENTS_PER_SECOND: Final = 30_000
+"""Events that /import takes of a project, in a rolling minute. https://developer.mixpanel.com/reference/rate-limits"""
+
+PROJECT_BYTES_PER_MINUTE: Final = 2_000_000_000
+"""Uncompressed JSON of them: "2GB", read as 2 x 10^9. The same page."""
+
 PROFILE_MAX_UPDATES: Final = 2_000
 """Updates in one /engage or /groups request. https://developer.mixpanel.com/reference/user-profile-limits
 and limits-1; it was 200 for groups until January 2024."""

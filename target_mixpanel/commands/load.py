@@ -17,8 +17,8 @@ from target_mixpanel.commands.process import leave, own_process, run
 from target_mixpanel.commands.progress import progress_line
 from target_mixpanel.commands.watching import Watching
 from target_mixpanel.engine.engine import Engine
-from target_mixpanel.errors import SettingsError, TargetMixpanelError, printable
-from target_mixpanel.files.formats import FORMATS, Format
+from target_mixpanel.errors import SettingsError, TargetMixpanelError, listed, printable
+from target_mixpanel.files.format_names import FORMATS, Format
 from target_mixpanel.files.notes import open_notes
 from target_mixpanel.files.objects import StoredObject, find_objects
 from target_mixpanel.model import JsonObject
@@ -90,16 +90,14 @@ def _load(
     resources = ExitStack()
 
     def load() -> None:
-        known = [(each, _stream(each, said, settings)) for each in _found(urls)]
+        found, hidden = _found(urls)
+        engine.summary.names_passed_over = len(hidden)
+        known = [(each, _stream(each, said, settings)) for each in found]
         resources.enter_context(engine)
         watching = Watching(engine.summary, [each.size for each, _ in known])
         watching.line = resources.enter_context(progress_line(watching.words))
-        loading = ObjectLoading(engine, notes, watching.on_rows)
-        for stored, of in known:
-            if not loading.load(stored, of):
-                break
-            watching.on_object(stored)
-        else:
+        loading = ObjectLoading(engine, notes, watching.on_rows, watching.on_object)
+        if loading.load_all(known):
             engine.mark_tables_whole()
         engine.finish()
         watching.say()
@@ -117,10 +115,22 @@ def _stream(stored: StoredObject, said: FileStream | None, settings: Settings) -
     return of
 
 
-def _found(urls: Sequence[str]) -> list[StoredObject]:
-    """Return what *urls* stand for, in their order, each object once."""
-    found = {each.url: each for url in urls for each in find_objects(url, "load")}
-    return list(found.values())
+def _found(urls: Sequence[str]) -> tuple[list[StoredObject], list[str]]:
+    """Return what *urls* stand for, in their order, each object once; and the hidden names."""
+    hidden: dict[str, None] = {}
+
+    def note(name: str) -> None:
+        hidden[name] = None
+
+    found = {each.url: each for url in urls for each in find_objects(url, "load", note)}
+    left_out = [name for name in hidden if name not in found]
+    if left_out:
+        logger.warning(
+            "load: passed over %s names that begin with _ or . (%s); to load one, name it itself",
+            f"{len(left_out):,}",
+            listed(left_out),
+        )
+    return list(found.values()), left_out
 
 
 def _config(sources: Sequence[str]) -> dict[str, Any]:

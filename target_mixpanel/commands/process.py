@@ -1,5 +1,6 @@
 """How does a command run and end: signals, logs, exit code?"""
 
+import ctypes
 import logging
 import os
 import sys
@@ -29,12 +30,25 @@ _SWITCH_INTERVAL_S: Final = 0.001
 """How long the reader's thread may go on when a sender wants to. With Python's 5 ms a sender loses
 some 50 a request: 3 % fewer events a second go out, and 8 % fewer where replies take 200 ms."""
 
+_M_ARENA_MAX: Final = -8
+"""Of glibc's malloc.h. https://man7.org/linux/man-pages/man3/mallopt.3.html"""
+
 
 def own_process(engine: Engine) -> None:
     """Take the process' signals, logs and switches: for a command, not for a library."""
     _redact_logs(Redactor(engine.secrets))
     hear_signals(engine.stop, engine.settings.shutdown_timeout_seconds)
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    _spare_memory()
+
+
+def _spare_memory() -> None:
+    """Let threads share what others gave back: 25 MB less at the peak, and no more time."""
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):  # not every C library has such
+            ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
+    # Of Parquet's reader, before it is imported: its own keeps 35 MB more for later.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 
 
 def run(

@@ -26,6 +26,9 @@ UNSETTLED_EXIT: Final = 75
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
+_AT_ONCE_S: Final = 0.1
+"""Two different signals no further apart are one wish, in whichever order they are heard."""
+
 _MARGIN_S: Final = 5.0
 """After the deadline, for the report and the last log lines."""
 
@@ -74,14 +77,22 @@ def _listen(heard: socket.socket, stop: Stop, timeout_s: float) -> None:
     first = _next_signal(heard, None)
     if first is None:
         return
+    heard_at = time.monotonic()
     stop.request(first)
     _end_without_interpreter(timeout_s + _MARGIN_S + _LAST_MARGIN_S)
     deadline = time.monotonic() + timeout_s + _MARGIN_S
     while (second := _next_signal(heard, deadline)) is not None:
-        # Meltano sends SIGINT, then SIGTERM: one wish. Another second signal is impatience.
-        if (first, second) != (signal.SIGINT, signal.SIGTERM):
+        if not _is_one_wish(first, second, time.monotonic() - heard_at):
             _end(second, UNSETTLED_EXIT, "a second signal, so stopped at once; STATE stays")
     _end(first, UNSETTLED_EXIT, "the run did not come to its end in time; STATE stays")
+
+
+def _is_one_wish(first: int, second: int, apart_s: float) -> bool:
+    """Say whether *second* adds nothing; if not, it is impatience."""
+    # Meltano sends SIGINT, then SIGTERM. Where both wait for the process, the kernel lets the
+    # later one's handler run first.
+    in_order = (first, second) == (signal.SIGINT, signal.SIGTERM)
+    return in_order or (first != second and apart_s < _AT_ONCE_S)
 
 
 def _next_signal(heard: socket.socket, deadline: float | None) -> int | None:

@@ -12,6 +12,9 @@ from target_mixpanel.model import Row
 
 _LIMIT_IN_MESSAGE: Final = re.compile(r"limit of (\d{4,12}) bytes")
 
+_OBJECTS_BYTES: Final = 400
+"""What Python keeps of a row and its record beside their bytes."""
+
 
 class Batch(msgspec.Struct, frozen=True):
     """The rows of one request, in the order they were read."""
@@ -26,6 +29,13 @@ class Batch(msgspec.Struct, frozen=True):
     """Batches of one lane are delivered in the order submitted, one at a time; None: in any."""
     is_full: bool = False
     """Whether it went for want of room, and not of time: there was more to send."""
+    body_bytes: int = 0
+    """Of all rows as they are sent, before they are compressed."""
+
+    @property
+    def retained_bytes(self) -> int:
+        """About what it takes of memory: its rows, their records, and what is around both."""
+        return 2 * self.body_bytes + _OBJECTS_BYTES * len(self.rows)
 
     def of(self, rows: Sequence[Row]) -> "Batch":
         """Return a batch like this one of other *rows*."""
@@ -105,7 +115,9 @@ class BatchBuilder:
     def _take(self, *, is_full: bool) -> Batch | None:
         if not self._rows:
             return None
-        batch = Batch(self._rows, self._tag, self._clock(), self._route, self._lane, is_full)
+        batch = Batch(
+            self._rows, self._tag, self._clock(), self._route, self._lane, is_full, self._bytes
+        )
         self._rows = []
         self._bytes = self._route.frame_bytes
         self.due_at = None

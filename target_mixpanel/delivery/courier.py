@@ -224,7 +224,10 @@ class Courier:
             self._stop.wait(wait_s)
 
     def _attempt(self, part: Batch, payload: Payload, *, is_retry: bool) -> Verdict:
-        with self._gate.admission(len(part.rows), is_full=part.is_full) as admission:
+        shared_bytes = payload.raw_bytes if part.route.shares_the_rate else None
+        with self._gate.admission(
+            len(part.rows), is_full=part.is_full, shared_bytes=shared_bytes
+        ) as admission:
             started_at = self._clock()
             self._reports.on_request(part, payload.body_bytes, is_retry)
             reply = self._transport.send(part.route.endpoint, payload.body)

@@ -148,6 +148,7 @@ class ImportRoute:
     max_rows = IMPORT_MAX_EVENTS
     row_bytes = _NEWLINE_BYTES
     frame_bytes = 0
+    shares_the_rate = True
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint

@@ -62,6 +62,7 @@ class TableRoute:
     max_rows = 0
     row_bytes = 0
     frame_bytes = 0
+    shares_the_rate = False
 
     def __init__(self, endpoint: Endpoint, table: Table, payload: Payload) -> None:
         self.endpoint = endpoint

@@ -19,6 +19,10 @@ _LOOK_UP_S: Final = 0.2
 _WAITING_BATCHES: Final = 2
 """Batches that wait for a sender; enough that none is idle, few enough to bound memory."""
 
+_RETAINED_BYTES: Final = 42 * 1024 * 1024
+"""Of all batches that are not settled, whatever the size of their records: 30,000 events of 530
+bytes, so that Mixpanel's own limit is reached even where its answers take a second."""
+
 
 class Outbox:
     """
@@ -30,7 +34,8 @@ class Outbox:
     Any idle sender takes the first batch whose lane is free, and holds the lane until the batch is
     settled, however often it is sent and halved: so the batches of a lane go one after the other
     in the order submitted, and all others beside them. The bound is on what is not settled yet,
-    waiting or under way: a lane that is stuck blocks the reader in the end, and no memory grows.
+    waiting or under way, in number and in bytes: a lane that is stuck blocks the reader in the end,
+    and no memory grows.
     """
 
     def __init__(
@@ -52,6 +57,7 @@ class Outbox:
         self._waiting: deque[Batch] = deque()
         self._busy_lanes: set[int] = set()
         self._unfinished = 0
+        self._retained_bytes = 0
         self._is_closed = False
         # One lock guards all of these; senders wait for the first, the reader for the second.
         lock = threading.Lock()
@@ -71,8 +77,9 @@ class Outbox:
             TargetMixpanelError: The run is over.
         """
         with self._finished:
-            self._wait_until_fewer_than(self._most)
+            self._wait_while(lambda: not self._has_room(batch))
             self._unfinished += 1
+            self._retained_bytes += batch.retained_bytes
             self._waiting.append(batch)
             self._submitted.notify()
 
@@ -84,12 +91,19 @@ class Outbox:
             TargetMixpanelError: The run is over.
         """
         with self._finished:
-            self._wait_until_fewer_than(1)
+            self._wait_while(lambda: self._unfinished > 0)
         self._stop.raise_if_over()
 
-    def _wait_until_fewer_than(self, batches: int) -> None:
+    def _has_room(self, batch: Batch) -> bool:
+        """Say whether *batch* may join the others; one that is too large for that goes alone."""
+        if not self._unfinished:
+            return True
+        retained = self._retained_bytes + batch.retained_bytes
+        return self._unfinished < self._most and retained <= _RETAINED_BYTES
+
+    def _wait_while(self, is_so: Callable[[], bool]) -> None:
         self._stop.raise_if_over()
-        while self._unfinished >= batches:
+        while is_so():
             self._finished.wait(_LOOK_UP_S)
             self._stop.raise_if_over()
 
@@ -129,6 +143,7 @@ class Outbox:
             if batch.lane is not None:
                 self._busy_lanes.discard(batch.lane)
             self._unfinished -= 1
+            self._retained_bytes -= batch.retained_bytes
             self._finished.notify_all()
 
     def _close(self) -> None:

@@ -62,6 +62,7 @@ class _Probe:
     """A request without rows: there is nothing to pack, and nothing to be quoted."""
 
     max_rows = row_bytes = frame_bytes = 0
+    shares_the_rate = False
     payload = Payload(b"", 0, 0)
 
     def __init__(self, endpoint: Endpoint) -> None:

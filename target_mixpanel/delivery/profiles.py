@@ -76,6 +76,7 @@ class ProfileRoute:
     """
 
     max_rows = PROFILE_MAX_UPDATES
+    shares_the_rate = False
 
     def __init__(self, name: str, endpoint: Endpoint, token: str) -> None:
         self.name = name

@@ -23,6 +23,9 @@ class Route(Protocol):
     frame_bytes: int
     """What packing adds once, uncompressed."""
 
+    shares_the_rate: bool
+    """Whether its rows count against the limit that loaders share: Mixpanel's is of events."""
+
     def pack(self, rows: Sequence[Row]) -> Payload:
         """Return *rows* as one request's body."""
 

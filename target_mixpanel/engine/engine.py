@@ -28,7 +28,7 @@ from target_mixpanel.engine.report import (
 )
 from target_mixpanel.engine.routing import Routing
 from target_mixpanel.engine.segment import SchemaMessage, SegmentCompiler, with_line
-from target_mixpanel.engine.sending import senders_of
+from target_mixpanel.engine.sending import senders_of, shared_rate_of
 from target_mixpanel.engine.settlement import Settlement
 from target_mixpanel.engine.stream import Parts, Stream
 from target_mixpanel.engine.summary import Summary
@@ -323,6 +323,9 @@ class Engine:
         self._resources.callback(self.stop.close)
         self._resources.callback(self._destinations.close)
         if not settings.dry_run:
+            shared = shared_rate_of(settings)
+            if shared is not None:
+                self._resources.enter_context(shared)
             if settings.dead_letter_folder is not None:
                 letters = DeadLetters(settings.dead_letter_folder, _run_id())
                 self._rejections.letters = self._resources.enter_context(letters)
@@ -333,7 +336,7 @@ class Engine:
                 self._server_clock.observe,
             )
             senders = senders_of(
-                settings, self._open_transport, self.stop, reports, self._size_limit
+                settings, self._open_transport, self.stop, reports, self._size_limit, shared=shared
             )
             outbox = Outbox(senders.courier, self.stop, senders=settings.max_parallel_requests)
             self._outbox = self._resources.enter_context(outbox)

@@ -108,6 +108,7 @@ def run_report(summary: Summary, outcome: RunOutcome, error: str | None = None) 
         "ignored_messages": dict(summary.ignored_messages),
         "unmapped_streams": list(map(printable, summary.unmapped_streams)),
         "unused_mappings": list(map(printable, summary.unused_mappings)),
+        "names_passed_over": summary.names_passed_over,
         "dead_letters": [
             {"stream": counts.stream, "path": path, "load_again": _replay(summary, path)}
             for counts in summary.streams()
@@ -131,6 +132,8 @@ def summary_block(summary: Summary, outcome: RunOutcome) -> str:
     ):
         if names:
             lines.append(f"  {what}: {listed(names)}")
+    if summary.names_passed_over:
+        lines.append(f"  hidden names passed over: {summary.names_passed_over:,}")
     if summary.ignored_messages:
         kinds = ", ".join(
             f"{printable(kind)} x {n:,}" for kind, n in summary.ignored_messages.items()

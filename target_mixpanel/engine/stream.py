@@ -106,39 +106,31 @@ class Stream:
         self._collect(line, mapped)
         return True
 
-    def load_json(self, columns: bytes) -> None:
+    def load_json(self, columns: bytes, raw: bytes | None = None) -> None:
         """
         Take the record whose columns are the JSON object *columns*, the fast way if there is one.
+
+        Args:
+            columns: In UTF-8.
+            raw: As its door wants it kept for a dead letter; None: so.
 
         Raises:
             InputError: It is no JSON object.
             TargetMixpanelError: The run cannot go on.
         """
+        raw = columns if raw is None else raw
         self._look_at_the_clock()
         pipeline = self._segment.pipeline
         mapped = None if pipeline is None else pipeline.run_line(columns, is_bare=True)
         if mapped is not None:
             self.counts.read += 1
-            self._collect(columns, mapped)
+            self._collect(raw, mapped)
             return
-        try:
-            values = _decode_columns(columns)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            self.refuse(columns, self._flaw_of(columns))
+        read = read_columns(columns, self.name)
+        if isinstance(read, Flaw):
+            self.refuse(raw, read)
         else:
-            self.load(values, columns)
-
-    def _flaw_of(self, columns: bytes) -> Flaw:
-        """Return what keeps a JSON object from being strict JSON."""
-        try:
-            values = decode_leniently(columns)
-        except (ValueError, RecursionError):
-            values = None
-        if not isinstance(values, dict):
-            raise InputError(
-                f"{printable(self.name)}: a record is no JSON object; {identified(columns)}",
-            )
-        return flaw_of(values)
+            self.load(read, raw)
 
     def refuse(self, raw: bytes, flaw: Flaw) -> None:
         """Take a record that could not even be read."""
@@ -196,3 +188,23 @@ class Stream:
                 "then it does not know a repeat as such",
                 printable(self.name),
             )
+
+
+def read_columns(columns: bytes, stream: str) -> JsonObject | Flaw:
+    """
+    Return the columns of a record that are the JSON object *columns*, or what keeps them from it.
+
+    Raises:
+        InputError: It is no JSON object, not even to a lenient reader.
+    """
+    try:
+        return _decode_columns(columns)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
+        values = decode_leniently(columns)
+    except (ValueError, RecursionError):
+        values = None
+    if not isinstance(values, dict):
+        raise InputError(f"{printable(stream)}: a record is no JSON object; {identified(columns)}")
+    return flaw_of(values)

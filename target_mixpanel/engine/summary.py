@@ -270,6 +270,8 @@ class Summary:
         self._lock = threading.Lock()
         self.unmapped_streams: list[str] = []
         """Streams that were skipped, since no mapping took them."""
+        self.names_passed_over = 0
+        """Of files and objects, hidden ones, behind which there may be rows."""
         self.unused_mappings: list[str] = []
         """Mappings that no stream used, by their patterns."""
         self.replay_command = "target-mixpanel --config config.json --input"

@@ -1,8 +1,10 @@
 """What do compressed bytes say, told by their first ones, and when is it too much?"""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from importlib import import_module
 from typing import Any, Final
 
+import msgspec
 from isal import igzip_lib
 
 from target_mixpanel.errors import InputError, SettingsError, printable
@@ -19,6 +21,8 @@ MAX_BYTES: Final = 100 * 1024**3
 
 _GZIP: Final = b"\x1f\x8b"
 
+_MAGIC_BYTES: Final = 4
+
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 
 _ZSTD_SKIPPABLE: Final = tuple(bytes([0x50 + kind]) + b"\x2a\x4d\x18" for kind in range(16))
@@ -26,13 +30,14 @@ _ZSTD_SKIPPABLE: Final = tuple(bytes([0x50 + kind]) + b"\x2a\x4d\x18" for kind i
 
 _ISAL_ERROR: Final[Any] = igzip_lib.IsalError
 
-_BLOCK_BYTES: Final = 1024 * 1024
+_BLOCK_BYTES: Final = 256 * 1024
+"""Of text given away at a time."""
 
-_ZSTD_PIECE_BYTES: Final = 2 * 1024
-"""Given to zstd at a time: it says all of it at once, 128 KB for each four bytes at worst."""
+_PIECE_BYTES: Final = 32 * 1024
+"""Of text asked of a decompressor at a time: so much is lost to a reader where it finds a fault."""
 
-_ZSTD_MAX_WINDOW: Final = 64 * 1024 * 1024
-"""Of memory that a frame may ask for; `zstd --ultra` and `--long` can ask for more."""
+_ZSTD_MAX_WINDOW_LOG: Final = 26
+"""A frame may ask for 64 MB of memory; those of `zstd --ultra` and `--long` ask for more."""
 
 
 def decompressed(blocks: Iterator[bytes], url: str) -> tuple[Iterator[bytes], bool]:
@@ -43,8 +48,9 @@ def decompressed(blocks: Iterator[bytes], url: str) -> tuple[Iterator[bytes], bo
         InputError: They are damaged, cut off, or say far more than they should.
         SettingsError: What reads zstd is not installed.
     """
-    blocks = filter(None, blocks)
-    first = next(blocks, b"")
+    first = b""
+    while len(first) < _MAGIC_BYTES and (block := next(blocks, None)) is not None:
+        first += block
     rest = _with_first(first, blocks)
     if first.startswith(_GZIP):
         return _capped(rest, _gunzipped, url), True
@@ -68,7 +74,7 @@ def _capped(blocks: Iterator[bytes], read: Any, url: str) -> Iterator[bytes]:
             taken += len(block)
             yield block
 
-    for text in read(counted(), url):
+    for text in _gathered(read(counted(), url)):
         said += len(text)
         if said > MAX_BYTES or (said > _RATIO_FROM_BYTES and said > taken * MAX_RATIO):
             raise InputError(
@@ -79,63 +85,96 @@ def _capped(blocks: Iterator[bytes], read: Any, url: str) -> Iterator[bytes]:
         yield text
 
 
+def _gathered(texts: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield *texts* in larger ones; what came before a fault is not lost to it."""
+    parts: list[bytes] = []
+    size = 0
+    try:
+        for text in texts:
+            parts.append(text)
+            size += len(text)
+            if size >= _BLOCK_BYTES:
+                yield b"".join(parts)
+                parts, size = [], 0
+    except InputError:
+        yield b"".join(parts)
+        raise
+    if parts:
+        yield b"".join(parts)
+
+
 def _gunzipped(blocks: Iterator[bytes], url: str) -> Iterator[bytes]:
     """Yield what all members of a gzip file say; zeros after the last one are padding."""
+
+    def open_member() -> Any:
+        return igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
+
+    return _frames(blocks, url, _Kind("gzip", open_member, _ISAL_ERROR, padding=b"\0"))
+
+
+def _unzstd(blocks: Iterator[bytes], url: str) -> Iterator[bytes]:
+    """Yield what all frames of a zstd file say."""
+    zstd = _zstd(url)
+    options = {zstd.DecompressionParameter.window_log_max: _ZSTD_MAX_WINDOW_LOG}
+
+    def open_frame() -> Any:
+        return zstd.ZstdDecompressor(options=options)
+
+    return _frames(blocks, url, _Kind("zstd", open_frame, zstd.ZstdError))
+
+
+def _zstd(url: str) -> Any:
+    try:
+        try:
+            return import_module("compression.zstd")  # from Python 3.14 on
+        except ImportError:
+            return import_module("backports.zstd")
+    except ImportError:
+        raise SettingsError(
+            f"{printable(url)}: is compressed by zstd, and that needs the extra files: "
+            "pip install 'target-mixpanel[files]'"
+        ) from None
+
+
+class _Kind(msgspec.Struct, frozen=True):
+    """A way to compress, as Python's decompressors of all kinds are used."""
+
+    name: str
+    open_frame: Callable[[], Any]
+    """Makes the decompressor of one frame: `decompress(data, max_length)`, `eof`, …"""
+    error: type[Exception]
+    """Which it raises."""
+    padding: bytes = b""
+    """What may stand between frames, and says nothing."""
+
+
+def _frames(blocks: Iterator[bytes], url: str, kind: _Kind) -> Iterator[bytes]:
     reader: Any = None
     for block in blocks:
         left = block
         while left or (reader is not None and not reader.needs_input and not reader.eof):
             if reader is None:
-                left = left.lstrip(b"\0")
+                left = left.lstrip(kind.padding) if kind.padding else left
                 if not left:
                     break
-                reader = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
+                reader = kind.open_frame()
             try:
-                text = reader.decompress(left, _BLOCK_BYTES)
-            except _ISAL_ERROR:
-                raise _damaged(url, "gzip") from None
+                text = reader.decompress(left, _PIECE_BYTES)
+            except kind.error:
+                raise _damaged(url, kind.name) from None
             left = b""
             if text:
                 yield text
             if reader.eof:
                 left, reader = reader.unused_data, None
     if reader is not None:
-        raise _cut_off(url, "gzip")
-
-
-def _unzstd(blocks: Iterator[bytes], url: str) -> Iterator[bytes]:
-    """Yield what all frames of a zstd file say."""
-    try:
-        import zstandard  # noqa: PLC0415 (an extra)
-    except ImportError:
-        raise SettingsError(
-            f"{printable(url)}: is compressed by zstd, and that needs the extra files: "
-            "pip install 'target-mixpanel[files]'"
-        ) from None
-    decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_MAX_WINDOW)
-    reader: Any = None
-    for block in blocks:
-        for start in range(0, len(block), _ZSTD_PIECE_BYTES):
-            left = block[start : start + _ZSTD_PIECE_BYTES]
-            while left:
-                reader = reader or decompressor.decompressobj()
-                try:
-                    text = reader.decompress(left)
-                except zstandard.ZstdError:
-                    raise _damaged(url, "zstd") from None
-                left = b""
-                if text:
-                    yield text
-                if reader.eof:
-                    left, reader = reader.unused_data, None
-    if reader is not None:
-        raise _cut_off(url, "zstd")
+        raise _cut_off(url, kind.name)
 
 
 def _damaged(url: str, kind: str) -> InputError:
     return InputError(
         f"{printable(url)}: is damaged ({kind} cannot read on, or its checksum does not fit); "
-        "what came before is loaded: store it anew",
+        "what could be read before is loaded: store it anew",
     )
 
 

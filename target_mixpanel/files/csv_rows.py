@@ -13,7 +13,7 @@ from target_mixpanel.files.objects import OpenObject
 from target_mixpanel.files.places import Place, RowBatch
 from target_mixpanel.model import JsonObject
 
-_BATCH_BYTES: Final = 1024 * 1024
+_BATCH_BYTES: Final = 256 * 1024
 _BATCH_ROWS: Final = 1_000
 
 _DELIMITERS: Final = ",;\t|"
@@ -37,6 +37,7 @@ class CsvRows:
             InputError: It has no header that names each column once.
         """
         self._url = content.stored.url
+        self._rows = 0
         blocks, _ = decompressed(content.blocks(), self._url)
         texts = self._texts(blocks)
         first = next(texts, "")
@@ -45,7 +46,6 @@ class CsvRows:
         # The csv module's own limit would be 128 KB; one quote too many takes all that follows.
         csv.field_size_limit(LINE_MAX_BYTES)
         self._reader = csv.reader(_chained(first, texts), delimiter=delimiter, strict=True)
-        self._rows = 0
         self._header = next(self._cells(), [])
         self._check_header()
         self.schema: JsonObject = {

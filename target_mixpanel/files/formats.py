@@ -14,31 +14,15 @@ Rows are bytes, one JSON object each, in the object's order; `b'{"type":"RECORD"
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final, Literal, Protocol, TypeAlias, get_args
+from typing import Protocol
 
-from target_mixpanel.errors import InputError, printable
+from target_mixpanel.errors import InputError, SettingsError, printable
 from target_mixpanel.files.csv_rows import CsvRows
+from target_mixpanel.files.format_names import Format, format_of
 from target_mixpanel.files.json_lines import JsonLines
 from target_mixpanel.files.objects import OpenObject, StoredObject, open_object
 from target_mixpanel.files.places import Place, RowBatch
 from target_mixpanel.model import JsonObject
-
-Format: TypeAlias = Literal["jsonl", "csv", "tsv", "parquet"]
-
-FORMATS: Final[tuple[Format, ...]] = get_args(Format)
-
-_COMPRESSIONS: Final = (".gz", ".gzip", ".zst", ".zstd")
-
-_ENDINGS: Final[dict[str, Format]] = {
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "jsonl",
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".tab": "tsv",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-}
 
 
 class Rows(Protocol):
@@ -83,18 +67,24 @@ def rows_of(content: OpenObject, format: Format | None = None) -> Rows:  # noqa:
         case "tsv":
             return CsvRows(content, "\t")
         case "parquet":
-            from target_mixpanel.files.parquet_rows import ParquetRows  # noqa: PLC0415 (an extra)
+            return _parquet_rows(content)
 
-            return ParquetRows(content)
+
+def _parquet_rows(content: OpenObject) -> Rows:
+    try:
+        from target_mixpanel.files.parquet_rows import ParquetRows  # noqa: PLC0415 (an extra)
+    except ImportError:
+        raise SettingsError(
+            f"{printable(content.stored.url)}: Parquet needs the extra parquet: "
+            "pip install 'target-mixpanel[parquet]'"
+        ) from None
+    return ParquetRows(content)
 
 
 def _format_of(stored: StoredObject) -> Format:
-    name = stored.name.lower()
-    for compression in _COMPRESSIONS:
-        name = name.removesuffix(compression)
-    for ending, known in _ENDINGS.items():
-        if name.endswith(ending):
-            return known
+    known = format_of(stored.name)
+    if known is not None:
+        return known
     raise InputError(
         f"{printable(stored.url)}: its name does not say its format; give --format jsonl, csv, "
         "tsv or parquet, or format in an entry of files"

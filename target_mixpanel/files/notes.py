@@ -13,6 +13,7 @@ A mark becomes a note only after the engine calls it safe, so a note is never ah
 """
 
 import hashlib
+import math
 import os
 import re
 import tempfile
@@ -32,8 +33,10 @@ from target_mixpanel.files.objects import StoredObject
 from target_mixpanel.files.places import Place
 from target_mixpanel.files.stores import bucket_path, is_bucket_url, storage_words
 
-_EVERY_S: Final = 1.0
-"""What is safe waits so long for more: a bucket takes some tens of milliseconds for a note."""
+_FOLDER_EVERY_S: Final = 0.25
+_BUCKET_EVERY_S: Final = 1.0
+"""What is safe waits so long for more: a bucket takes some tens of milliseconds for a note, a disk
+some. The first does not wait, so that a run is worth something however soon it is killed."""
 
 _UNSAFE_NAME: Final = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -51,6 +54,9 @@ class Note(msgspec.Struct, frozen=True):
 
 class Shelf(Protocol):
     """Where notes are kept."""
+
+    every_s: float
+    """How long what is safe waits for more."""
 
     def read(self, name: str) -> bytes | None:
         """Return what was written under *name* last."""
@@ -70,7 +76,7 @@ class Notes:
         self._marks: deque[tuple[int, Note]] = deque()
         self._made = 0
         self._safe: dict[str, Note] = {}
-        self._written_at = clock()
+        self._written_at = -math.inf
 
     def place_of(self, stored: StoredObject) -> Place | None:
         """
@@ -116,7 +122,9 @@ class Notes:
         Raises:
             FilesStateError: It cannot be written.
         """
-        if self._safe and self._clock() - self._written_at >= _EVERY_S:
+        if self._shelf is None or not self._safe:
+            return
+        if self._clock() - self._written_at >= self._shelf.every_s:
             self.write()
 
     def write(self) -> None:
@@ -153,6 +161,8 @@ def _name_of(url: str) -> str:
 
 
 class _Folder:
+    every_s = _FOLDER_EVERY_S
+
     def __init__(self, path: str) -> None:
         self._folder = Path(absolute(path))
         try:
@@ -191,6 +201,8 @@ class _Folder:
 
 
 class _Bucket:
+    every_s = _BUCKET_EVERY_S
+
     def __init__(self, url: str) -> None:
         self._at = bucket_path(url, "files_state")
         self._prefix = f"{self._at.path.strip('/')}/".lstrip("/")

@@ -12,13 +12,16 @@ A door finds objects and reads them so:
 """
 
 import os
+import re
 import stat
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final, Protocol, Self
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import msgspec
 
@@ -26,15 +29,30 @@ from target_mixpanel.errors import InputError, printable
 from target_mixpanel.files.globs import absolute, beginning_of, has_wildcard, pattern_of
 from target_mixpanel.files.stores import BucketPath, bucket_path, is_bucket_url, storage_words
 
-_LOCAL_BLOCK_BYTES: Final = 1024 * 1024
+_LOCAL_BLOCK_BYTES: Final = 256 * 1024
 
-_BUCKET_BLOCK_BYTES: Final = 8 * 1024 * 1024
+_BUCKET_BLOCK_BYTES: Final = 1024 * 1024
 """Of one request; a bucket's first byte takes some tens of milliseconds."""
+
+_BLOCKS_AHEAD: Final = 3
+"""Asked for while one is read: 3 MiB in 0.1 s are as much as Mixpanel takes."""
 
 _LIST_CHUNK: Final = 1_000
 
 _HIDDEN: Final = (".", "_")
 """How names begin that others left in a folder for themselves: `_SUCCESS`, `.part-0.crc`."""
+
+_KNOWN_HIDDEN: Final = re.compile(
+    r"_SUCCESS|_metadata|_common_metadata|_committed_.*|_started_.*|_delta_log|_spark_metadata|"
+    r"_temporary|_change_data|_symlink_format_manifest|\.hoodie.*|\..*\.crc|\.DS_Store|\._.*"
+)
+"""Of Spark, Hadoop, Delta, Hudi and macOS; behind any other hidden name there may be rows."""
+
+_LOOK_UP_S: Final = 0.2
+"""Between looks whether who waits for a bucket still wants it."""
+
+_PATIENCE_S: Final = 120.0
+"""For one block of a bucket, all tries together; its own time-outs come first."""
 
 
 class StoredObject(msgspec.Struct, frozen=True):
@@ -58,6 +76,10 @@ class StoredObject(msgspec.Struct, frozen=True):
         return self.url.rpartition("/")[2]
 
 
+class ReadingEndsError(InputError):
+    """Who reads wants no more."""
+
+
 class OpenObject(AbstractContextManager[Any], Protocol):
     """The bytes of an object, for one thread at a time."""
 
@@ -73,6 +95,9 @@ class OpenObject(AbstractContextManager[Any], Protocol):
             InputError: They cannot be read, or the object is another by now.
         """
 
+    def begin(self, offset: int) -> None:
+        """Ask for the bytes from *offset* on that `blocks` will yield; they come meanwhile."""
+
     def blocks(self, offset: int = 0) -> Iterator[bytes]:
         """Yield all bytes from *offset* on, as they come."""
 
@@ -82,7 +107,9 @@ class OpenObject(AbstractContextManager[Any], Protocol):
 # Finding
 
 
-def find_objects(url: str, place: str) -> list[StoredObject]:
+def find_objects(
+    url: str, place: str, on_hidden: Callable[[str], None] = lambda _url: None
+) -> list[StoredObject]:
     """
     Return what *url* stands for, by name: an object, what is in a folder, what a glob matches.
 
@@ -92,13 +119,19 @@ def find_objects(url: str, place: str) -> list[StoredObject]:
     Args:
         url: A path, `file://`, `s3://`, `gs://` or `az://`.
         place: Where it is written, for messages.
+        on_hidden: Told of each name that is passed over, unless it is known to hold no rows.
 
     Raises:
         SettingsError: It names no bucket, or what reads buckets is not installed.
         InputError: There is nothing, or it may not be read.
     """
     is_remote = is_bucket_url(url)
-    found = _in_bucket(url, place) if is_remote else _in_folders(local_path(url, place))
+    hidden: dict[str, None] = {}
+    found = (
+        _in_bucket(url, place, hidden) if is_remote else _in_folders(local_path(url, place), hidden)
+    )
+    for name in sorted(hidden):
+        on_hidden(name)
     if not found:
         raise InputError(f"{printable(url)}: is not there; look at the path, and at its wildcards")
     return sorted(found, key=_url_of)
@@ -117,7 +150,7 @@ def find_object(url: str, place: str) -> StoredObject:
     at = bucket_path(url, place)
     head = _head(at)
     if head is None:
-        raise InputError(f"{printable(url)}: is not there")
+        raise _not_there(url)
     return _of_bucket(url, head)
 
 
@@ -131,7 +164,7 @@ def local_path(url: str, place: str) -> str:
     scheme, found, rest = url.partition("://")
     if not found:
         path = url
-    elif scheme == "file" and urlsplit(url).netloc in {"", "localhost"}:
+    elif scheme == "file" and rest.partition("/")[0] in {"", "localhost"}:
         path = unquote(rest.removeprefix("localhost"))
     else:
         raise InputError(
@@ -147,22 +180,32 @@ def _url_of(stored: StoredObject) -> str:
     return stored.url
 
 
-def _in_folders(path: str) -> list[StoredObject]:
+def _in_folders(path: str, hidden: dict[str, None]) -> list[StoredObject]:
     if os.path.lexists(path) or not has_wildcard(path):
         if not Path(path).is_dir():
             return [_file(path)]
-        return [_file(each) for each in _walk(path)]
+        return [_file(each) for each in _walk(path, hidden)]
     matches = pattern_of(path).fullmatch
-    return [_file(each) for each in _walk(beginning_of(path)) if matches(each)]
+    found = [_file(each) for each in _walk(beginning_of(path), hidden) if matches(each)]
+    for name in [name for name in hidden if not matches(name)]:
+        del hidden[name]
+    return found
 
 
-def _walk(folder: str) -> Iterator[str]:
+def _walk(folder: str, hidden: dict[str, None]) -> Iterator[str]:
     def refuse(error: OSError) -> None:
         raise InputError(f"{printable(folder)}: cannot be read ({error.strerror})") from None
 
     for parent, folders, names in os.walk(folder, onerror=refuse):
-        folders[:] = sorted(name for name in folders if not name.startswith(_HIDDEN))
-        yield from (f"{parent.rstrip('/')}/{name}" for name in names if not is_hidden(name))
+        at = parent.rstrip("/")
+        hidden.update((f"{at}/{name}", None) for name in (*folders, *names) if _may_hide(name))
+        folders[:] = sorted(name for name in folders if not is_hidden(name))
+        yield from (f"{at}/{name}" for name in names if not is_hidden(name))
+
+
+def _may_hide(name: str) -> bool:
+    """Say whether *name* is hidden, and nobody knows that there are no rows behind it."""
+    return is_hidden(name) and _KNOWN_HIDDEN.fullmatch(name) is None
 
 
 def is_hidden(url: str) -> bool:
@@ -186,20 +229,37 @@ def _of_stat(path: str, found: os.stat_result) -> StoredObject:
 
 def _unreadable(path: str, error: OSError) -> InputError:
     if isinstance(error, FileNotFoundError):
-        return InputError(f"{printable(path)}: is not there")
+        return _not_there(path)
     return InputError(f"{printable(path)}: cannot be read ({error.strerror})")
 
 
-def _in_bucket(url: str, place: str) -> list[StoredObject]:
+def _not_there(url: str) -> InputError:
+    return InputError(f"{printable(url)}: is not there; see whether it was moved or removed")
+
+
+def _in_bucket(url: str, place: str, hidden: dict[str, None]) -> list[StoredObject]:
     at = bucket_path(url, place)
     if has_wildcard(url):
         matches = pattern_of(url).fullmatch
         root = _root_of(url, at)
         folder = beginning_of(url).removeprefix(root)
-        return [each for each in _listed(at, root, folder) if matches(each.url)]
-    if at.path and not at.path.endswith("/") and (head := _head(at)) is not None:
+        listed = _listed(at, root, folder)
+    elif at.path and not at.path.endswith("/") and (head := _head(at)) is not None:
         return [_of_bucket(url, head)]
-    return list(_listed(at, _root_of(url, at), at.path))
+    else:
+        matches = re.compile(".*", re.DOTALL).fullmatch
+        listed = _listed(at, _root_of(url, at), folder := at.path)
+    within = len(_root_of(url, at)) + len(folder.strip("/"))
+    found: list[StoredObject] = []
+    for each in filter(lambda each: matches(each.url), listed):
+        parts = each.url[within:].strip("/").split("/")
+        number = next((n for n, part in enumerate(parts) if is_hidden(part)), None)
+        if number is None:
+            found.append(each)
+        elif _may_hide(parts[number]):
+            left = "/".join(parts[number + 1 :])
+            hidden[each.url.removesuffix(f"/{left}") if left else each.url] = None
+    return found
 
 
 def _root_of(url: str, at: BucketPath) -> str:
@@ -214,8 +274,7 @@ def _listed(at: BucketPath, root: str, folder: str) -> Iterator[StoredObject]:
         for chunk in at.store.list(prefix, chunk_size=_LIST_CHUNK):
             for head in chunk:
                 within = head["path"].removeprefix(prefix or "").strip("/")
-                is_marker = not head["size"] and not within
-                if not is_marker and not any(map(is_hidden, within.split("/"))):
+                if head["size"] or within:  # else it marks the folder
                     yield _of_bucket(f"{root}{head['path']}", head)
     except (BaseError, OSError) as error:
         raise InputError(f"{printable(at.url)}: {storage_words(error)}") from None
@@ -240,14 +299,27 @@ def _of_bucket(url: str, head: Mapping[str, Any]) -> StoredObject:
 # Reading
 
 
-def open_object(stored: StoredObject) -> OpenObject:
+def open_object(
+    stored: StoredObject,
+    is_over: Callable[[], bool] = lambda: False,
+    *,
+    follows_links: bool = True,
+) -> OpenObject:
     """
     Return the bytes of *stored*, such as it was found; nothing of it is kept in memory.
+
+    Args:
+        stored: From `find_objects` or `find_object`.
+        is_over: Says that nobody wants more of it; looked at while a bucket lets us wait.
+        follows_links: False: it is what `below` returned, and no part of its path may have become a
+            link since.
 
     Raises:
         InputError: It cannot be read, or is another by now.
     """
-    return _BucketContent(stored) if is_bucket_url(stored.url) else _FileContent(stored)
+    if is_bucket_url(stored.url):
+        return _BucketContent(stored, is_over)
+    return _FileContent(stored, _open if follows_links else _open_straight)
 
 
 def changed(stored: StoredObject) -> InputError:
@@ -257,13 +329,36 @@ def changed(stored: StoredObject) -> InputError:
     )
 
 
+def _open(path: str, flags: int = 0, folder: int | None = None) -> int:
+    # What is no regular file by now must not hold us up: a FIFO waits for a writer.
+    flags |= os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+    return os.open(path, flags, dir_fd=folder)
+
+
+def _open_straight(path: str) -> int:
+    """Open *path* from the root on, part by part, none of which is a link."""
+    *folders, name = Path(path).parts
+    # To look within a folder is allowed in more of them than to list them.
+    for_folders = os.O_DIRECTORY | os.O_NOFOLLOW | getattr(os, "O_PATH", 0)
+    folder = None
+    try:
+        for part in folders:
+            within = _open(part, for_folders, folder)
+            if folder is not None:
+                os.close(folder)
+            folder = within
+        return _open(name, os.O_NOFOLLOW, folder)
+    finally:
+        if folder is not None:
+            os.close(folder)
+
+
 class _FileContent:
-    def __init__(self, stored: StoredObject) -> None:
+    def __init__(self, stored: StoredObject, opened: Callable[[str], int]) -> None:
         self.stored = stored
         self.bytes_read = 0
         try:
-            # What is no regular file by now must not hold us up: a FIFO waits for a writer.
-            self._descriptor = os.open(stored.url, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            self._descriptor = opened(stored.url)
         except OSError as error:
             raise _unreadable(stored.url, error) from None
         try:
@@ -290,6 +385,9 @@ class _FileContent:
         self.bytes_read += sum(map(len, parts))
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
+    def begin(self, offset: int) -> None:
+        """Ask for nothing: a file is at hand."""
+
     def blocks(self, offset: int = 0) -> Iterator[bytes]:
         while offset < self.stored.size:
             block = self.read_at(offset, _LOCAL_BLOCK_BYTES)
@@ -305,18 +403,57 @@ class _FileContent:
 
 class _BucketContent:
     """
-    An object in a bucket, read by ranges, one ahead.
+    An object in a bucket, read by ranges, some of them ahead.
 
     One long answer would be cut off by a server whose reader waits for Mixpanel.
     """
 
-    def __init__(self, stored: StoredObject) -> None:
+    def __init__(self, stored: StoredObject, is_over: Callable[[], bool]) -> None:
         self.stored = stored
         self.bytes_read = 0
         self._at = bucket_path(stored.url, "load")
-        self._ahead = ThreadPoolExecutor(1, thread_name_prefix="bucket")
+        self._is_over = is_over
+        self._threads = ThreadPoolExecutor(_BLOCKS_AHEAD, thread_name_prefix="bucket")
+        self._ahead: deque[Future[bytes]] = deque()
+        self._ahead_from = self._asked_until = 0
+
+    def begin(self, offset: int) -> None:
+        self._ahead.clear()
+        self._ahead_from = self._asked_until = offset
+        self._ask()
 
     def read_at(self, offset: int, size: int) -> bytes:
+        return self._answer(self._threads.submit(self._get, offset, size))
+
+    def blocks(self, offset: int = 0) -> Iterator[bytes]:
+        if not self._ahead or self._ahead_from != offset:
+            self.begin(offset)
+        while self._ahead:
+            while len(self._ahead) <= _BLOCKS_AHEAD and self._asked_until < self.stored.size:
+                self._ask()
+            block = self._answer(self._ahead.popleft())
+            for start in range(0, len(block), _LOCAL_BLOCK_BYTES):
+                yield block[start : start + _LOCAL_BLOCK_BYTES]
+
+    def _ask(self) -> None:
+        at = self._asked_until
+        if at < self.stored.size:
+            self._ahead.append(self._threads.submit(self._get, at, _BUCKET_BLOCK_BYTES))
+            self._asked_until = at + _BUCKET_BLOCK_BYTES
+
+    def _answer(self, coming: "Future[bytes]") -> bytes:
+        give_up_at = time.monotonic() + _PATIENCE_S
+        while not wait([coming], _LOOK_UP_S).done:
+            if self._is_over():
+                raise ReadingEndsError(f"{printable(self.stored.url)}: is not read on")
+            if time.monotonic() > give_up_at:
+                raise InputError(
+                    f"{printable(self.stored.url)}: its bucket has not answered for "
+                    f"{_PATIENCE_S:g} s; load it again when it does"
+                )
+        return coming.result()
+
+    def _get(self, offset: int, size: int) -> bytes:
         from obstore.exceptions import BaseError, PreconditionError  # noqa: PLC0415 (an extra)
 
         end = min(offset + size, self.stored.size)
@@ -337,22 +474,12 @@ class _BucketContent:
         self.bytes_read += len(block)
         return block
 
-    def blocks(self, offset: int = 0) -> Iterator[bytes]:
-        size = self.stored.size
-        coming = self._ahead.submit(self.read_at, offset, _BUCKET_BLOCK_BYTES)
-        while offset < size:
-            block = coming.result()
-            offset += len(block)
-            if offset < size:
-                coming = self._ahead.submit(self.read_at, offset, _BUCKET_BLOCK_BYTES)
-            for start in range(0, len(block), _LOCAL_BLOCK_BYTES):
-                yield block[start : start + _LOCAL_BLOCK_BYTES]
-
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._ahead.shutdown(wait=True, cancel_futures=True)
+        # Not waited for: a bucket that hangs must hold nobody up.
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 # Whose it is
@@ -362,8 +489,9 @@ def below(url: str, roots: Sequence[str], place: str) -> str | None:
     """
     Return *url* as it really is, if that is below one of *roots*; None: it is not.
 
-    Open what is returned, not what was asked for: links are followed in it, and `..` is gone. A
-    bucket's names know neither, so there `.` , `..` and empty parts are refused.
+    Open what is returned, not what was asked for: links are followed in it, and `..` is gone; and
+    open it so that none is followed that came since. A bucket's names know neither, so there `.`,
+    `..` and empty parts are refused.
 
     Args:
         url: A path, `file://`, or a bucket's URL.

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from target_mixpanel.errors import InputError, SettingsError, listed, printable
+from target_mixpanel.errors import InputError, listed, printable
 from target_mixpanel.files.arrow_values import schema_of, values_of
 from target_mixpanel.files.objects import OpenObject
 from target_mixpanel.files.places import Place, RowBatch
@@ -15,26 +17,22 @@ from target_mixpanel.files.places import Place, RowBatch
 if TYPE_CHECKING:
     from target_mixpanel.model import JsonObject
 
-try:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-except ImportError:
-    raise SettingsError(
-        "load: Parquet needs the extra parquet: pip install 'target-mixpanel[parquet]'"
-    ) from None
-
 logger = logging.getLogger("target-mixpanel")
 
 _DECODED_BYTES: Final = 4 * 1024 * 1024
 """Of rows that are decoded at a time, by what the file says of their size."""
 
-_BATCH_BYTES: Final = 1024 * 1024
+_BATCH_BYTES: Final = 256 * 1024
 """Of rows as JSON that are given away together."""
 
 _BATCH_ROWS: Final = 2_000
 
-_BUFFER_BYTES: Final = 256 * 1024
-"""Of each column, read at a time."""
+_BUFFERS_BYTES: Final = 16 * 1024 * 1024
+"""Of all columns, read at a time; each read of a bucket is a request."""
+
+_BUFFER_MIN_BYTES: Final = 64 * 1024
+_BUFFER_MAX_BYTES: Final = 1024 * 1024
+"""Of one column."""
 
 _MAX_RATIO: Final = 1_000
 """Bytes of decoded columns of one byte of the file; beyond it the file lies about its size."""
@@ -57,13 +55,7 @@ class ParquetRows:
         self._url = printable(content.stored.url)
         self._source = _File(content)
         try:
-            self._file = pq.ParquetFile(
-                pa.PythonFile(self._source, mode="r"),
-                pre_buffer=False,
-                buffer_size=_BUFFER_BYTES,
-                thrift_string_size_limit=_FOOTER_MAX_BYTES,
-                thrift_container_size_limit=_FOOTER_MAX_BYTES,
-            )
+            self._file = _opened(self._source)
             arrow_schema = self._file.schema_arrow
         except (pa.ArrowException, OSError, ValueError) as error:
             raise self._unreadable(error) from None
@@ -119,7 +111,7 @@ class ParquetRows:
     def _batches_of(self, table: Any, row: int) -> Iterator[RowBatch]:
         if not table.num_rows:
             return
-        columns = [values_of(column) for column in table.columns]
+        columns = self._columns(table)
         names = table.schema.names
         rows: list[bytes] = []
         size = 0
@@ -133,6 +125,12 @@ class ParquetRows:
         if rows:
             yield _batch(rows, row)
 
+    def _columns(self, table: Any) -> list[list[Any]]:
+        try:
+            return [values_of(column) for column in table.columns]
+        except (pa.ArrowException, LookupError, OverflowError, ValueError) as error:
+            raise self._unreadable(error) from None
+
     def _unreadable(self, error: BaseException) -> InputError:
         if self._source.error is not None:  # pyarrow wraps what the source raised
             return self._source.error
@@ -140,6 +138,24 @@ class ParquetRows:
             f"{self._url}: is no whole Parquet file ({type(error).__name__}); what came before is "
             "loaded: store it anew"
         )
+
+
+def _opened(source: "_File") -> Any:
+    file = pa.PythonFile(source, mode="r")
+    limits = {
+        "thrift_string_size_limit": _FOOTER_MAX_BYTES,
+        "thrift_container_size_limit": _FOOTER_MAX_BYTES,
+    }
+    # Only the footer says how many columns share the buffers.
+    metadata = pq.ParquetFile(file, pre_buffer=False, **limits).metadata
+    buffer = _BUFFERS_BYTES // max(metadata.num_columns, 1)
+    return pq.ParquetFile(
+        file,
+        metadata=metadata,
+        pre_buffer=False,
+        buffer_size=min(max(buffer, _BUFFER_MIN_BYTES), _BUFFER_MAX_BYTES),
+        **limits,
+    )
 
 
 def _batch(rows: list[bytes], before: int) -> RowBatch:

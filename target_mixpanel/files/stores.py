@@ -37,7 +37,8 @@ class BucketPath(msgspec.Struct, frozen=True):
 
 def is_bucket_url(text: str) -> bool:
     """Say whether *text* names something in a bucket, and no local file."""
-    return urlsplit(text).scheme in SCHEMES
+    scheme, found, _ = text.partition("://")
+    return bool(found) and scheme in SCHEMES
 
 
 def bucket_path(url: str, place: str) -> BucketPath:

@@ -80,8 +80,9 @@ class ResetResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, _: Send) -> None:
         transport = _transport(scope)
         connection: socket.socket = transport.get_extra_info("socket")
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
-        transport.abort()
+        if connection.fileno() != -1:  # a client that was killed has closed it already
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+            transport.abort()
         await _until_closed(receive)
 
 

@@ -128,6 +128,16 @@ class FlatSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         _Rate | None,
         About("Events per second", "Pace of all streams together; none by default."),
     ] = None
+    rate_limit_url: Annotated[
+        str | None,
+        About(
+            "Rate limit, URL",
+            "A Redis (`redis://` or `rediss://`) in which all loaders of a project share "
+            "max_events_per_second, each with the same one, and Mixpanel's limit of bytes. Needs "
+            "the extra redis.",
+            is_secret=True,
+        ),
+    ] = None
     request_timeout_seconds: Annotated[
         _Seconds,
         About("Request timeout", "For a whole exchange, from connecting to the reply's last byte."),
@@ -202,6 +212,15 @@ class FlatSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     report_path: Annotated[
         str | None,
         About("Report", "A file for the end-of-run report, as JSON."),
+    ] = None
+    batch_roots: Annotated[
+        list[Any] | None,
+        About(
+            "BATCH roots",
+            "Folders below which the files of BATCH messages may be read: a list of `file:///…`, "
+            "`s3://…`, `gs://…` or `az://…`, as the tap's `batch_config` has them. None: BATCH "
+            "messages are refused.",
+        ),
     ] = None
     files: Annotated[
         list[Any] | None,

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from target_mixpanel.errors import SettingsError, printable
-from target_mixpanel.files.formats import FORMATS, Format
+from target_mixpanel.files.format_names import FORMATS, Format
 from target_mixpanel.files.globs import pattern_of, whole
 from target_mixpanel.model import JsonObject
 from target_mixpanel.specs import unknown_key_hint

@@ -12,6 +12,7 @@ import msgspec
 
 from target_mixpanel.credentials import Credentials
 from target_mixpanel.errors import SettingsError, printable
+from target_mixpanel.settings.batch_folders import parse_batch_roots
 from target_mixpanel.settings.credentials import check_credentials, parse_credentials
 from target_mixpanel.settings.fields import (
     CREDENTIALS,
@@ -21,6 +22,7 @@ from target_mixpanel.settings.fields import (
     FlatSettings,
 )
 from target_mixpanel.settings.file_streams import FileStream, parse_file_streams
+from target_mixpanel.settings.rate_limit import check_rate_limit, passwords_in
 from target_mixpanel.settings.setting import Setting
 from target_mixpanel.settings.url import check_url
 from target_mixpanel.specs import parse_streams, unknown_key_hint
@@ -42,6 +44,10 @@ _MS_PER_DAY: Final = 86_400_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _COMPACT_DATE_DIGITS: Final = 8
+_BATCH_CONFIG: Final = (
+    "batch_config: is for the tap, which writes the files; give the folder of its storage to "
+    "batch_roots here"
+)
 
 
 class Settings(FlatSettings, frozen=True, kw_only=True):
@@ -56,6 +62,8 @@ class Settings(FlatSettings, frozen=True, kw_only=True):
     until_ms: int | None
     dead_letter_folder: Path | None
     report_file: Path | None
+    batch_folders: tuple[str, ...]
+    """Of `batch_roots`: absolute paths and buckets' URLs."""
     file_streams: tuple[FileStream, ...]
     """Of `files`, as it was written."""
 
@@ -65,6 +73,7 @@ class Settings(FlatSettings, frozen=True, kw_only=True):
             value = getattr(self, name)
             if value:
                 yield value
+        yield from passwords_in(self.rate_limit_url)
 
     def private_texts(self) -> Iterator[str]:
         """Yield what a server's words may not repeat: the secrets, and a service account's name."""
@@ -105,6 +114,7 @@ def parse_settings(
         raise SettingsError("since: is not before until, so no event can be loaded")
     credentials = parse_credentials(flat)
     check_credentials(flat, credentials, [spec for _, specs in mappings for spec in specs])
+    check_rate_limit(flat)
     return Settings(
         **msgspec.structs.asdict(flat),
         url=_url(flat),
@@ -114,6 +124,7 @@ def parse_settings(
         until_ms=until_ms,
         dead_letter_folder=None if flat.dead_letter_path is None else Path(flat.dead_letter_path),
         report_file=None if flat.report_path is None else Path(flat.report_path),
+        batch_folders=parse_batch_roots(flat.batch_roots),
         file_streams=parse_file_streams(flat.files),
     )
 
@@ -123,6 +134,8 @@ def _flat(config: Mapping[str, Any]) -> FlatSettings:
     # An empty variable of the environment is a setting that is not set.
     given = {name: value for name, value in config.items() if not _is_blank(value)}
     for name in given:
+        if name == "batch_config":
+            raise SettingsError(_BATCH_CONFIG)
         if name not in known:
             raise SettingsError(f"{printable(name)}: {unknown_key_hint(name, known)}")
     for setting in JSON_SETTINGS:

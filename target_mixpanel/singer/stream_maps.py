@@ -9,6 +9,7 @@ from singer_sdk.helpers._flattening import FlatteningOptions
 from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform, StreamMap
 
 from target_mixpanel.engine.engine import Engine
+from target_mixpanel.engine.stream import read_columns
 from target_mixpanel.engine.summary import StreamCounts
 from target_mixpanel.model import Flaw, JsonObject
 from target_mixpanel.singer.expressions import ExpressionError, Expressions
@@ -25,6 +26,16 @@ class RecordPath(Protocol):
 
     def load(self, record: JsonObject, message: Message) -> None:
         """Take the columns of one RECORD message."""
+
+    def load_row(self, columns: bytes, message: Message) -> None:
+        """
+        Take one record of a BATCH.
+
+        Args:
+            columns: Its own, a JSON object.
+            message: What the RECORD message that says the same is beside them; its line ends where
+                they begin.
+        """
 
     def refuse(self, message: Message, flaw: Flaw) -> None:
         """Take a RECORD message that could not be read."""
@@ -108,10 +119,14 @@ class DirectPath:
     def __init__(self, sink: MixpanelSink) -> None:
         self._stream: Final = sink.stream
         self._load: Final = sink.stream.load
+        self._load_json: Final = sink.stream.load_json
         self.load_line: Final = sink.stream.load_line
 
     def load(self, record: JsonObject, message: Message) -> None:
         self._load(record, message.line)
+
+    def load_row(self, columns: bytes, message: Message) -> None:
+        self._load_json(columns, b"%b%b}" % (message.line, columns))
 
     def refuse(self, message: Message, flaw: Flaw) -> None:
         self._stream.refuse(message.line, flaw)
@@ -144,6 +159,14 @@ class MappedPath:
                 extracted = {"time_extracted": message.time_extracted, "version": message.version}
                 sink._add_sdc_metadata_to_record(values, extracted, {})  # noqa: SLF001
             sink.stream.load(values, message.line)
+
+    def load_row(self, columns: bytes, message: Message) -> None:
+        read = read_columns(columns, message.stream or "")
+        whole = msgspec.structs.replace(message, line=b"%b%b}" % (message.line, columns))
+        if isinstance(read, Flaw):
+            self.refuse(whole, read)
+        else:
+            self.load(read, whole)
 
     def refuse(self, message: Message, flaw: Flaw) -> None:
         for _, sink in self._routes:

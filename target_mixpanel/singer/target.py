@@ -42,6 +42,7 @@ from target_mixpanel.pipeline.schema_reading import read_schema
 from target_mixpanel.settings.fields import FlatSettings
 from target_mixpanel.settings.parse import Settings, parse_settings
 from target_mixpanel.settings.sources import config_file, environment
+from target_mixpanel.singer.batch import batch_of, load_rows
 from target_mixpanel.singer.expressions import definitions_of
 from target_mixpanel.singer.messages import Message
 from target_mixpanel.singer.process import SAID_WELL, write_state
@@ -81,6 +82,7 @@ class TargetMixpanel(Target):
         PluginCapabilities.STREAM_MAPS,
         PluginCapabilities.FLATTENING,
         PluginCapabilities.STRUCTURED_LOGGING,
+        PluginCapabilities.BATCH,
         TargetCapabilities.VALIDATE_RECORDS,
     ]
 
@@ -146,6 +148,12 @@ class TargetMixpanel(Target):
             if self._config.get(name) is not None:
                 self._config[name] = getattr(self.settings, name)
         return []
+
+    @classmethod
+    def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
+        """Add the SDK's settings, less the tap's half of BATCH: what we may read is batch_roots."""
+        super().append_builtin_config(config_jsonschema)
+        config_jsonschema["properties"].pop("batch_config", None)
 
     def setup_mapper(self) -> None:
         """Leave flattening to us: the SDK's makes texts of lists."""
@@ -253,12 +261,7 @@ class TargetMixpanel(Target):
         stream, record = message.stream, message.record
         if stream is None or record is None:
             raise InputError(f'{self._reader.place()}: RECORD without "stream" or "record"')
-        path = self._paths.get(stream)
-        if path is None:
-            raise RecordsWithoutSchemaException(
-                f"{self._reader.place()}: a RECORD of {printable(stream)} came before its SCHEMA; "
-                "the tap must be mended",
-            )
+        path = self._path_of(stream, "RECORD")
         self._reader.remember(message.line, path.load_line)
         try:
             if message.flaw is None:
@@ -267,6 +270,15 @@ class TargetMixpanel(Target):
                 path.refuse(message, message.flaw)
         except MissingKeyError as error:
             raise MissingKeyPropertiesError(str(error)) from None
+
+    def _path_of(self, stream: str, kind: str) -> RecordPath:
+        path = self._paths.get(stream)
+        if path is None:
+            raise RecordsWithoutSchemaException(
+                f"{self._reader.place()}: a {kind} of {printable(stream)} came before its SCHEMA; "
+                "the tap must be mended",
+            )
+        return path
 
     def _sink_for(self, stream_map: StreamMap) -> MixpanelSink:
         sink = self.get_sink(
@@ -294,10 +306,24 @@ class TargetMixpanel(Target):
     def _process_activate_version_message(self, message: Message) -> None:  # type: ignore[override]
         self.engine.summary.ignored_messages[message.type] += 1
 
-    def _process_batch_message(self, _: Message) -> None:  # type: ignore[override]
-        raise InputError(
-            f"{self._reader.place()}: BATCH messages are not taken; unset batch_config in the tap",
-        )
+    def _process_batch_message(self, message: Message) -> None:  # type: ignore[override]
+        place = self._reader.place()
+        if not self.settings.batch_folders:
+            raise InputError(
+                f"{place}: BATCH messages are not taken; unset batch_config in the tap, or let "
+                "batch_roots name the folder below which its files may be read",
+            )
+        batch = batch_of(message, place)
+        path = self._path_of(batch.stream, "BATCH")
+        stop = self._engine.stop
+        for url, rows in batch.rows(self.settings.batch_folders, lambda: stop.is_input_over):
+            try:
+                load_rows(batch, url, rows, path, stop)
+            except MissingKeyError as error:
+                raise MissingKeyPropertiesError(str(error)) from None
+            self._on_idle()
+            if stop.is_input_over:
+                return
 
     def _write_state_message(self, state: bytes) -> None:  # type: ignore[override]
         write_state(state)

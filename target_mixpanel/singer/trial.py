@@ -23,5 +23,8 @@ class TrialPath:
         self._counts.read += 1
         self._counts.filtered += 1
 
+    def load_row(self, columns: bytes, message: Message) -> None:  # noqa: ARG002
+        self.load({}, message)
+
     def refuse(self, message: Message, flaw: Flaw) -> None:  # noqa: ARG002
         self.load({}, message)

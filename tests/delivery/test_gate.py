@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from target_mixpanel.delivery.gate import Gate, Width
+from target_mixpanel.delivery.gate import Gate, Reservation, Width
 from target_mixpanel.errors import CredentialsError, ShutdownTimeoutError
 from tests.delivery.conftest import PassingTime, VirtualClock, VirtualStop
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -148,3 +149,182 @@ def test_a_held_gate_ends_with_the_run(gate, stop, clock, cause):
         pass
 
     assert clock.now <= 1_026.0
+
+
+class Shared:
+    """A limit that gives the places it is told to, and notes what it was asked for."""
+
+    def __init__(self, *reservations):
+        self.reservations = list(reservations)
+        self.asked = []
+        self.is_away = False
+        self.on_ask = lambda: None
+
+    def reserve(self, events, raw_bytes):
+        self.asked.append((events, raw_bytes))
+        self.on_ask()
+        return self.reservations.pop(0) if self.reservations else Reservation(0.0)
+
+
+def test_a_request_waits_for_its_turn_among_all_loaders(gate, clock):
+    shared = Shared(Reservation(0.0), Reservation(3.25))
+    paced = gate(shared=shared)
+    with paced.admission(2_000, shared_bytes=1_000_000):
+        assert clock.now == 1_000.0
+    with paced.admission(500, shared_bytes=70_000):
+        assert clock.now == pytest.approx(1_003.25)
+
+    assert shared.asked == [(2_000, 1_000_000), (500, 70_000)]
+
+
+def test_what_others_do_not_limit_asks_nobody(gate, clock):
+    """Profiles and lookup tables: Mixpanel's limit is one of events."""
+    shared = Shared(Reservation(9.0))
+    with gate(shared=shared).admission(2_000):
+        assert clock.now == 1_000.0
+
+    assert shared.asked == []
+
+
+def test_the_time_that_the_answer_took_is_part_of_the_wait(gate, clock):
+    shared = Shared(Reservation(2.0))
+
+    def ask():
+        clock.now += 0.5
+
+    shared.on_ask = ask
+    with gate(shared=shared).admission(1, shared_bytes=1):
+        assert clock.now == pytest.approx(1_002.0)
+
+
+def test_who_gets_no_place_asks_again(gate, clock):
+    shared = Shared(*[Reservation(70.0, has_place=False)] * 3, Reservation(1.0))
+    with gate(shared=shared).admission(1, shared_bytes=1):
+        assert 1_001.0 < clock.now < 1_010.0
+
+    assert len(shared.asked) == 4
+
+
+def test_what_mixpanel_holds_back_takes_no_place_from_others(gate, clock):
+    """A 429 holds this loader for a while: it asks when it could go."""
+    shared = Shared()
+    paced = gate(shared=shared)
+    with paced.admission(1, shared_bytes=1) as admission:
+        paced.overloaded(admission, 30.0)
+    shared.on_ask = lambda: asked_at.append(clock.now)
+    asked_at = []
+    with paced.admission(1, shared_bytes=1):
+        pass
+
+    assert asked_at == [pytest.approx(1_030.0)]
+
+
+def test_a_429_within_the_wait_holds_what_has_a_place(gate, clock):
+    shared = Shared(Reservation(0.0), Reservation(1.0))
+    paced = gate(shared=shared)
+    with paced.admission(1, shared_bytes=1) as first:
+        shared.on_ask = lambda: paced.overloaded(first, 4.0)
+    with paced.admission(1, shared_bytes=1):
+        assert clock.now == pytest.approx(1_004.0)
+
+    assert len(shared.asked) == 2
+
+
+def test_a_turn_that_was_missed_is_asked_for_anew(gate, clock):
+    """A 429 holds all loaders back: their turns of before would all be now."""
+    shared = Shared(Reservation(0.0), Reservation(1.0), Reservation(2.0))
+    paced = gate(shared=shared)
+    with paced.admission(1, shared_bytes=1) as first:
+        shared.on_ask = lambda: len(shared.asked) == 2 and paced.overloaded(first, 20.0)
+    with paced.admission(1, shared_bytes=1):
+        assert clock.now == pytest.approx(1_022.0)
+
+    assert len(shared.asked) == 3
+
+
+@pytest.mark.parametrize("cause", ["failure", "deadline"])
+def test_a_wait_for_a_turn_ends_with_the_run(gate, stop, clock, cause):
+    paced = gate(shared=Shared(Reservation(300.0)))
+    if cause == "failure":
+        stop.fail(CredentialsError("elsewhere"))
+    else:
+        stop.request(signal.SIGTERM)
+    kind = CredentialsError if cause == "failure" else ShutdownTimeoutError
+    with pytest.raises(kind), paced.admission(1, shared_bytes=1):
+        pass
+
+    assert clock.now <= 1_026.0
+
+
+class Threaded:
+    """Requests of several threads at one gate, and what each of them is doing."""
+
+    def __init__(self, gate):
+        self.gate = gate
+        self.threads = []
+        self.in_flight = []
+
+    def start(self, name, *, shared_bytes=1):
+        def run():
+            with self.gate.admission(1, shared_bytes=shared_bytes):
+                self.in_flight.append(name)
+
+        self.threads.append(threading.Thread(target=run))
+        self.threads[-1].start()
+
+    def join(self):
+        for thread in self.threads:
+            thread.join(60)
+            assert not thread.is_alive()
+
+
+def test_one_request_at_a_time_has_a_place(real_stop):
+    """Eight senders would else take eight places, and a loader that is killed leave eight empty."""
+    shared = Shared()
+    may_answer = threading.Event()
+    shared.on_ask = lambda: may_answer.wait(60)
+    requests = Threaded(Gate(8, real_stop, shared=shared))
+    for number in range(4):
+        requests.start(number)
+    wait_until(lambda: shared.asked)
+    requests.start("profile", shared_bytes=None)
+    wait_until(lambda: requests.in_flight)
+
+    assert (len(shared.asked), requests.in_flight) == (1, ["profile"])
+    may_answer.set()
+    requests.join()
+    assert len(shared.asked) == 4
+
+
+def test_while_redis_is_away_nobody_waits_for_who_asks(real_stop):
+    shared = Shared()
+    may_answer = threading.Event()
+    shared.on_ask = lambda: may_answer.wait(60)
+    requests = Threaded(Gate(8, real_stop, shared=shared))
+    requests.start("asks")
+    wait_until(lambda: shared.asked)
+    shared.is_away = True
+    requests.start("goes by")
+    wait_until(lambda: requests.in_flight)
+
+    assert requests.in_flight == ["goes by"]
+    may_answer.set()
+    requests.join()
+
+
+def test_a_turn_that_fails_is_the_next_ones(real_stop):
+    """A programming error in who is asked blocks no other sender."""
+    shared = Shared()
+    paced = Gate(8, real_stop, shared=shared)
+
+    def fails():
+        raise RuntimeError
+
+    shared.on_ask = fails
+    with pytest.raises(RuntimeError), paced.admission(1, shared_bytes=1):
+        pass
+    shared.on_ask = lambda: None
+    with paced.admission(1, shared_bytes=1):
+        pass
+
+    assert len(shared.asked) == 2

@@ -17,9 +17,10 @@ from tests.waiting import wait_until
 class Parcel:
     """A batch as far as an outbox looks at it."""
 
-    def __init__(self, content, lane=None):
+    def __init__(self, content, lane=None, retained_bytes=1_000):
         self.content = content
         self.lane = lane
+        self.retained_bytes = retained_bytes
 
 
 class Courier:
@@ -112,6 +113,29 @@ def test_the_reader_waits_when_there_is_too_much(courier, real_stop):
         outbox.drain()
 
     assert sorted(courier.delivered) == list(range(6))
+
+
+@pytest.mark.parametrize(("each", "room"), [(20 << 20, 2), (42 << 20, 1), (500 << 20, 1)])
+def test_the_reader_waits_when_batches_keep_too_much(courier, real_stop, each, room):
+    """By their bytes; one that is too large for all of it goes alone."""
+    with Outbox(courier.open, real_stop, senders=16) as outbox:
+        submitted = []
+
+        def read():
+            for number in range(4):
+                outbox.submit(Parcel(number, retained_bytes=each))
+                submitted.append(number)
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        wait_until(lambda: len(submitted) == room)
+        reader.join(0.2)
+        assert len(submitted) == room
+        courier.may_go.set()
+        reader.join(60)
+        outbox.drain()
+
+    assert sorted(courier.delivered) == list(range(4))
 
 
 def test_a_clean_exit_leaves_no_thread_and_no_courier(courier, real_stop):

@@ -13,6 +13,7 @@ from target_mixpanel.sandbox import Sandbox
 from target_mixpanel.settings.parse import parse_settings
 from target_mixpanel.specs import parse_streams
 from tests.conftest import COMMAND
+from tests.redis_servers import redis_server
 
 REPO = Path(__file__).parents[2]
 README = (REPO / "README.md").read_text()
@@ -46,12 +47,15 @@ def test_mappings_parse(block: str):
 
 
 SCRIPTS = {
-    re.search(r"cat > (\w+)\.json", block)[1]: block for block in blocks("sh") if "SINGER" in block
+    re.search(r"cat > (\w+)\.json", block)[1]: block for block in blocks("sh") if "CONFIG" in block
 }
 """The shell blocks that bring their own input, by the name of their configuration."""
 
 
-NAMES = ("config", "values", "changes", "users", "members", "plans", "groups", "products")
+NAMES = (
+    *("config", "values", "changes", "users", "members", "plans", "groups", "products"),
+    *("files", "batches"),
+)
 
 
 def run_script(name: str, sandbox: Sandbox, folder: Path) -> str:
@@ -60,7 +64,7 @@ def run_script(name: str, sandbox: Sandbox, folder: Path) -> str:
     commands = "\n".join(line for line in lines if not line.startswith("python -m"))
     return subprocess.run(
         ["bash", "-eu"],
-        input=commands.replace("target-mixpanel --config", f"{COMMAND[0]} --config"),
+        input=re.sub("^target-mixpanel", COMMAND[0], commands, flags=re.MULTILINE),
         cwd=folder,
         capture_output=True,
         text=True,
@@ -170,3 +174,33 @@ def test_the_python_example_runs_as_it_stands(tmp_path: Path):
 
     assert done.stdout in blocks("text")
     assert sorted(amounts) == [5, 9.9]
+
+
+def test_loaders_with_the_example_share_one_limit(tmp_path: Path):
+    """As it stands, but for where Mixpanel and Redis are."""
+    (block,) = (block for block in blocks("json") if "rate_limit_url" in block)
+    _, singer = parts_of("config")
+    config = json.loads(block)
+    config["streams"]["orders"] |= {"time": "at", "distinct_id": "user"}
+    with Sandbox() as sandbox, redis_server(tmp_path, password="YOUR_PASSWORD") as server:
+        assert (
+            config["rate_limit_url"]
+            .replace("rediss", "redis")
+            .startswith(server.url.partition("@")[0])
+        )
+        config |= {"api_url": sandbox.url, "project_token": "sandbox-token"}
+        config["rate_limit_url"] = server.url
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        subprocess.run(
+            [*COMMAND, "--config", str(tmp_path / "config.json")],
+            input=singer,
+            text=True,
+            capture_output=True,
+            check=True,
+        )
+        with server.client as client:
+            (key,) = client.keys()
+
+        assert len(sandbox.report()) == 1
+    assert key.startswith(b"target-mixpanel:rate:")
+    assert "`target-mixpanel:rate:…`" in README

@@ -57,11 +57,15 @@ class Pipeline:
         )
         self.start = 0
 
+    def input(self) -> bytes:
+        """Return what the tap sends from where it goes on."""
+        return tap(self.start)
+
     def run_armed(self, point: str, nth: int) -> int:
         """Run until it kills itself at *point*; return the exit code."""
         done = subprocess.run(
             [*KILLER, point, str(nth), *self.arguments],
-            input=tap(self.start),
+            input=self.input(),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             check=False,
@@ -72,7 +76,7 @@ class Pipeline:
     def run(self, *, kill_when: Callable[[], object] = lambda: False) -> int:
         """Run once, killed from outside when it is time to; return the exit code."""
         with Running(self.arguments) as running:
-            feeder = threading.Thread(target=running.end_input, args=[tap(self.start)])
+            feeder = threading.Thread(target=running.end_input, args=[self.input()])
             feeder.start()
             wait_until(lambda: kill_when() or running.process.poll() is not None)
             running.process.kill()
@@ -121,9 +125,9 @@ def test_fault_37_killed_at_a_marked_point(
     check(pipeline, sandbox)
 
 
-def moment(sandbox: Sandbox, chance: random.Random) -> Callable[[], bool]:
-    """Return what says whether the moment has come."""
-    requests = sandbox.project.requests.arrived + chance.randrange(40)
+def moment(sandbox: Sandbox, chance: random.Random, within: int = 40) -> Callable[[], bool]:
+    """Return what says whether the moment has come, *within* so many requests."""
+    requests = sandbox.project.requests.arrived + chance.randrange(within)
     pause_s = chance.uniform(0, 0.05)
     reached_at: list[float] = []
 
@@ -136,25 +140,33 @@ def moment(sandbox: Sandbox, chance: random.Random) -> Callable[[], bool]:
 
 
 def kill_at_random(
-    command: Command, sandbox: Sandbox, tmp_path: Path, kills: int, seed: int
-) -> None:
+    command: Command,
+    sandbox: Sandbox,
+    tmp_path: Path,
+    kills: int,
+    seed: int,
+    open_pipeline: Callable[[Command, Path], Pipeline] = Pipeline,
+) -> float:
     """
     Kill from outside at random moments, each run going on from the STATE of the one before.
 
-    A moment is so long after so many requests of the run.
+    A moment is so long after so many requests of the run. Return how many rows were sent for each
+    that there is.
     """
     chance = random.Random(seed)  # noqa: S311 (the same kills again when one fails)
-    made = rounds = 0
+    made = rounds = sent = 0
     while made < kills:
         sandbox.reset()
         folder = tmp_path / f"round-{rounds}"
         folder.mkdir()
         rounds += 1
         sandbox.script(*({"delay_s": chance.uniform(0, 0.05)} for _ in range(60)))
-        pipeline = Pipeline(command, folder)
+        pipeline = open_pipeline(command, folder)
         while pipeline.run(kill_when=moment(sandbox, chance)) == -signal.SIGKILL:
             made += 1
         check(pipeline, sandbox)
+        sent += len(sandbox.raw())
+    return sent / (rounds * RECORDS)
 
 
 def test_fault_37_killed_at_random(command: Command, sandbox: Sandbox, tmp_path: Path):

@@ -180,3 +180,19 @@ def test_no_room_for_another_thread(command: Command, sandbox: Sandbox, tmp_path
     assert re.search(rb"threads: the machine has no room .* [(]ulimit -u", done.stderr)
     assert b"please report" not in done.stderr
     assert b"Traceback" not in done.stderr
+
+
+def test_both_signals_at_once_are_one_wish(command: Command, sandbox: Sandbox):
+    """Of two that wait for a process the kernel lets the later one's handler run first."""
+    with command.start(batch_size_rows=10) as running:
+        running.write(ORDERS_SCHEMA, orders(10), state(9))
+        assert running.read_state() == state(9)["value"]
+        running.send_signal(signal.SIGSTOP)
+        wait_until(lambda: is_stopped(running.process.pid))
+        running.write(orders(5, start=10), state(14))
+        running.send_signal(signal.SIGINT)
+        running.send_signal(signal.SIGTERM)
+        running.send_signal(signal.SIGCONT)
+        wait_until(lambda: running.process.poll() is not None)
+
+        assert running.process.returncode in EXIT.values()

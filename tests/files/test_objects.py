@@ -98,6 +98,30 @@ def test_a_missing_bucket_is_named_in_one_line(bucket: Bucket):
     assert "<" not in str(error.value)
 
 
+@pytest.mark.parametrize("is_folder", [False, True], ids=["file", "folder"])
+def test_a_link_that_came_since_is_not_followed(tmp_path: Path, is_folder: bool):
+    """The same name, size and time: it would pass for what was found."""
+    for name in ("inside", "outside"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a").write_text(name[:2] * 4)
+        os.utime(tmp_path / name / "a", ns=(0, 0))
+    path = tmp_path / "inside" / "a"
+    stored = find_object(below(str(path), [str(tmp_path / "inside")], "manifest"), "manifest")
+    with open_object(stored, follows_links=False) as opened:
+        assert opened.read_at(0, 100) == b"inininin"
+    if is_folder:
+        (tmp_path / "inside").rename(tmp_path / "before")
+        (tmp_path / "inside").symlink_to(tmp_path / "outside")
+    else:
+        path.unlink()
+        path.symlink_to(tmp_path / "outside" / "a")
+
+    with open_object(stored) as opened:
+        assert opened.read_at(0, 100) == b"ouououou"
+    with pytest.raises(InputError, match="cannot be read"):
+        open_object(stored, follows_links=False)
+
+
 def test_a_file_that_changes_is_not_read_on(tmp_path: Path):
     path = tmp_path / "a"
     path.write_bytes(b"x" * 3_000_000)

@@ -4,12 +4,13 @@ import csv
 import gzip
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import zstandard
+from backports import zstd
 
 from tests.conftest import Command, Finished, Running, order
 
@@ -49,13 +50,15 @@ def content_of(name: str, records: list[dict[str, Any]]) -> bytes:
         case "gz":
             return gzip.compress(made)
         case "zst":
-            return zstandard.compress(made)
+            return zstd.compress(made)
         case _:
             return made
 
 
-def arguments(command: Command, *urls: str | Path, **more: Any) -> list[str]:
-    options = ["--stream", "orders", "--key", "id"]
+def arguments(
+    command: Command, *urls: str | Path, key: Sequence[str] = ("id",), **more: Any
+) -> list[str]:
+    options = ["--stream", "orders", *(word for name in key for word in ("--key", name))]
     return ["load", *command.arguments(**more), *options, *map(str, urls)]
 
 

@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,8 @@ from target_mixpanel.sandbox import Sandbox
 from tests.buckets import Bucket
 from tests.conftest import COMMAND, ORDERS_SCHEMA, Command, Running, orders
 from tests.load.loads import arguments, content_of, json_lines, load, rows
+
+README = Path(__file__).parents[2] / "README.md"
 
 NAMES = [
     *("a.jsonl", "a.jsonl.gz", "a.jsonl.zst", "a.csv", "a.csv.gz", "a.tsv", "a.tsv.zst"),
@@ -160,6 +163,87 @@ def test_what_came_before_a_fault_is_loaded(
     noted = json.loads(note.read_bytes())
     assert 0 < noted["rows"] <= len(sandbox.report()) <= 3000
     assert not noted["is_done"]
+
+
+@pytest.mark.parametrize("is_remote", [False, True], ids=["folder", "bucket"])
+def test_hidden_names_are_passed_over_and_told(
+    command: Command, sandbox: Sandbox, tmp_path: Path, bucket: Bucket, is_remote: bool
+):
+    """Those that Spark and the like leave there are not told of: there are no rows behind them."""
+    quiet = ["_SUCCESS", "_delta_log/0.json", ".b.jsonl.crc", "_committed_7"]
+    loud = ["_c.jsonl", ".d.jsonl", "_e/f.jsonl"]
+    for name in ["a.jsonl", *quiet, *loud]:
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(json_lines(rows(5)))
+        bucket.put(f"in/{name}", json_lines(rows(5)))
+    home = bucket.url if is_remote else f"{tmp_path}/"
+    done = load(command, f"{home}in")
+    (told,) = [line for line in done.stderr.splitlines() if "passed over 3 names" in line]
+
+    assert (done.code, len(sandbox.report())) == (0, 5), done.stderr
+    assert "WARNING" in told
+    assert all(f'in/{name}"' in told for name in ("_c.jsonl", ".d.jsonl", "_e"))
+    assert not any(name.partition("/")[0] in told for name in quiet)
+    assert json.loads(command.report_path.read_bytes())["names_passed_over"] == 3
+
+    named = load(command, f"{home}in/_c.jsonl", f"{home}in/a.jsonl")
+    assert (named.code, command.report()["accepted"]) == (0, 10), named.stderr
+    assert "passed over" not in named.stderr
+
+
+@pytest.mark.parametrize("is_done", [False, True], ids=["first", "again"])
+def test_many_small_objects_are_asked_for_ahead(
+    command: Command, sandbox: Sandbox, bucket: Bucket, is_done: bool
+):
+    """In their order all the same; and those that are done are passed over."""
+    for number in range(40):
+        bucket.put(f"many/{number:03}.jsonl", json_lines(rows(3, number * 3)))
+    state = f"{bucket.url}state"
+    if is_done:
+        load(command, f"{bucket.url}many/", files_state=state)
+    done = load(command, f"{bucket.url}many/", files_state=state)
+
+    assert done.code == 0, done.stderr
+    received = [event["properties"]["id"] for event in sandbox.raw()]
+    assert received == list(range(120))
+
+
+def test_a_rejection_without_a_place_ends_the_load_where_it_is(
+    command: Command, sandbox: Sandbox, tmp_path: Path
+):
+    records = rows(6_000)
+    records[5_000]["user_id"] = None
+    (tmp_path / "a.jsonl").write_bytes(json_lines(records))
+    done = load(command, tmp_path / "a.jsonl", files_state=str(tmp_path / "state"))
+    (note,) = (tmp_path / "state").iterdir()
+
+    assert (done.code, len(done.errors), len(sandbox.report())) == (1, 1, 5_000), done.stderr
+    assert 0 < json.loads(note.read_bytes())["rows"] <= 5_000
+
+
+def test_a_list_of_json_says_what_to_do(command: Command, tmp_path: Path):
+    (tmp_path / "a.json").write_text(json.dumps(rows(3)))
+    done = load(command, tmp_path / "a.json")
+
+    assert (done.code, len(done.errors)) == (1, 1)
+    assert "row 1: " in done.errors[0]
+    assert "jq -c '.[]'" in done.errors[0]
+
+
+def test_what_mixpanel_exports_loads_as_it_was(command: Command, sandbox: Sandbox, tmp_path: Path):
+    """The README's mapping: the same ids, times and properties, so it is a repeat of the first."""
+    (tmp_path / "a.jsonl").write_bytes(json_lines(rows(20)))
+    load(command, tmp_path / "a.jsonl")
+    before = events(sandbox)
+    (tmp_path / "export.jsonl").write_bytes(json_lines(sandbox.raw()))
+    (written,) = re.findall(r'`(\{"event_from": "event".*?\}\})`', README.read_text(), re.DOTALL)
+    mapping = json.loads(written)
+    done = load(command, tmp_path / "export.jsonl", key=(), streams={"orders": mapping})
+
+    assert done.code == 0, done.stderr
+    assert len(sandbox.raw()) == 40
+    assert events(sandbox) == before
 
 
 def test_a_changed_object_is_loaded_again(command: Command, sandbox: Sandbox, tmp_path: Path):

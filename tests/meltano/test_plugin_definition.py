@@ -103,6 +103,7 @@ FITTING = {
     "streams": '{"*": {"time": "at", "distinct_id": "user", "properties": "*"}}',
     "region": "eu",
     "api_url": "http://127.0.0.1:8080",
+    "rate_limit_url": "redis://127.0.0.1:6379/0",
     "since": "2026-10-01",
     "until": "2026-10-02",
     "project_id": "7",
@@ -192,6 +193,24 @@ def test_the_demo_configures_real_settings(settings):
 
     assert set(loader["config"]) <= set(settings)
     assert loader["config"].keys() <= {setting["name"] for setting in loader["settings"]}
+
+
+def test_the_demo_reads_batch_files_where_its_tap_writes_them():
+    """And only in the environment that says so."""
+    project = yaml.safe_load((REPO / "demo" / "meltano.yml").read_text())
+    (plugins,) = (
+        each["config"]["plugins"] for each in project["environments"] if each["name"] == "batch"
+    )
+    (tap,), (loader,) = plugins["extractors"], plugins["loaders"]
+    declared = {
+        setting["name"]
+        for kind in ("extractors", "loaders")
+        for plugin in project["plugins"][kind]
+        for setting in plugin["settings"]
+    }
+
+    assert loader["config"]["batch_roots"] == [tap["config"]["batch_config"]["storage"]["root"]]
+    assert {*tap["config"], *loader["config"]} <= declared
 
 
 def test_what_the_demo_compares_with_is_what_it_maps():

@@ -319,3 +319,19 @@ def test_a_table_may_be_replaced_and_the_reply_lost(sandbox, put_table):
     with pytest.raises(requests.ConnectionError):
         put_table(sandbox, "k,v\n1,a\n")
     assert sandbox.table_rows() == [{"k": 1, "v": "a"}]
+
+
+@pytest.mark.parametrize("fault", [{"reset": "after_ingest"}, {"truncate": 100}])
+def test_a_client_that_is_gone_before_its_fault(sandbox, event, import_, ndjson, caplog, fault):
+    """As one that was killed: there is no connection left to reset, and nothing to say of it."""
+    sandbox.script({**fault, "hold_until_requests": 2})
+    body = ndjson([event()])
+    with socket.create_connection(("127.0.0.1", sandbox.port), timeout=60) as connection:
+        connection.sendall(request_head(len(body)) + body)
+        wait_until(lambda: sandbox.project.requests.received == 1)
+    wait_until(lambda: not sandbox._server.server_state.connections)
+    import_(sandbox, [event()])
+    wait_until(lambda: sandbox.project.requests.in_flight == 0)
+
+    assert len(sandbox.raw()) == 2
+    assert caplog.messages == []

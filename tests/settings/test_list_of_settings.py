@@ -62,7 +62,7 @@ def test_a_setting_without_words_is_refused():
 
 def test_these_stay_secret():
     """Written out once more, since what loses its mark is shown."""
-    assert {"project_token", "service_account_secret", "hash_key"} <= {*SECRETS}
+    assert {"project_token", "service_account_secret", "hash_key", "rate_limit_url"} <= {*SECRETS}
 
 
 def test_these_stay_credentials():

@@ -56,6 +56,7 @@ def test_the_defaults_stay():
         "batch_wait_limit_seconds": 60,
         "max_parallel_requests": 8,
         "max_events_per_second": None,
+        "rate_limit_url": None,
         "request_timeout_seconds": 60,
         "retry_initial_seconds": 2,
         "retry_max_seconds": 60,
@@ -189,6 +190,41 @@ def test_a_bad_value_is_named_by_its_setting(name, value, expected):
 )
 def test_an_unknown_setting_is_refused(name, expected):
     assert message({name: CANARY}) == f"{name}: {expected}"
+
+
+@pytest.mark.parametrize(
+    ("roots", "expected"),
+    [
+        pytest.param([CANARY, 1], "entry 2: must be a text", id="number"),
+        pytest.param([" "], "entry 1: must be a text", id="blank"),
+        pytest.param([f"http://{CANARY}/"], "entry 1: is no folder that is read", id="http"),
+        pytest.param([f"file://{CANARY}/x"], "entry 1: is no folder that is read", id="host"),
+        pytest.param([f"a::file:///{CANARY}"], "entry 1: is no folder that is read", id="chain"),
+        pytest.param(["s3://"], "entry 1: names no bucket", id="no-bucket"),
+        pytest.param([f"s3://{CANARY}/*"], "entry 1: is a folder, all of it", id="wildcard"),
+        pytest.param(f"file:///{CANARY}", "is a text that is not JSON; give it a list", id="text"),
+        pytest.param({"root": CANARY}, "expected a list, got a map", id="map"),
+    ],
+)
+def test_a_root_of_batch_files_that_is_none(roots, expected):
+    assert f"batch_roots: {expected}" in message({"batch_roots": roots})
+    assert CANARY not in message({"batch_roots": roots})
+
+
+def test_roots_of_batch_files():
+    roots = ["file:///data/a%20b/", "/data/x/../y", "s3://bucket/x/", "gs://bucket"]
+    found = parsed({"batch_roots": roots}).batch_folders
+
+    assert found == ("/data/a b", "/data/y", "s3://bucket/x/", "gs://bucket")
+    assert parsed({"batch_roots": json.dumps(roots)}).batch_folders == found
+    assert parsed({"batch_roots": []}).batch_folders == parsed({}).batch_folders == ()
+
+
+def test_the_taps_half_of_batch_is_refused():
+    """What a target reads is another matter than where a tap writes."""
+    assert "give the folder of its storage to batch_roots here" in message(
+        {"batch_config": {"storage": {"root": CANARY}}}
+    )
 
 
 def test_a_setting_that_looks_like_none_is_shown_all_there_are():

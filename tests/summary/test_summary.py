@@ -174,6 +174,7 @@ def test_the_report_as_json(summary, clock):
         "ignored_messages": {"ACTIVATE_VERSION": 1},
         "unmapped_streams": ["carts"],
         "unused_mappings": ["crats"],
+        "names_passed_over": 0,
         "dead_letters": [
             {
                 "stream": "orders",
