@@ -65,3 +65,20 @@ def sqs(*bodies: Any) -> dict[str, Any]:
 
 def failed(*numbers: int) -> dict[str, Any]:
     return {"batchItemFailures": [{"itemIdentifier": f"message-{number}"} for number in numbers]}
+
+
+def finalized(bucket: str, name: str, kind: str = "finalized", *, is_structured: bool = False):
+    """Return headers and body: https://github.com/googleapis/google-cloudevents."""
+    said = {"bucket": bucket, "name": name, "generation": "1", "contentType": "text/plain"}
+    attributes = {
+        "id": "1",
+        "source": f"//storage.googleapis.com/projects/_/buckets/{bucket}",
+        "specversion": "1.0",
+        "type": f"google.cloud.storage.object.v1.{kind}",
+        "subject": "objects/x",
+    }
+    if is_structured:
+        body = {**attributes, "datacontenttype": "application/json", "data": said}
+        return {"Content-Type": "application/cloudevents+json"}, json.dumps(body).encode()
+    headers = {f"ce-{key}": value for key, value in attributes.items()}
+    return {**headers, "Content-Type": "application/json"}, json.dumps(said).encode()

@@ -3,18 +3,22 @@
 import json
 import os
 import queue
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+import urllib.error
+import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 
 from target_mixpanel.sandbox import Sandbox
 from tests.conftest import ORDERS_MAPPING
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S, wait_until
 
 REPO = Path(__file__).parents[2]
 
@@ -164,3 +168,48 @@ class LambdaHost(Host):
         super().__exit__()
         self.api.shutdown()
         self.api.server_close()
+
+
+class GoogleHost(Host):
+    """The functions framework with `deploy/google/main.py`."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        framework = Path(sys.executable).with_name("functions-framework")
+        source = str(REPO / "deploy" / "google" / "main.py")
+        options = ["--target", "load_object", "--signature-type", "cloudevent", "--source", source]
+        super().__init__(
+            [str(framework), *options, "--host", "127.0.0.1", "--port", str(self.port)],
+            {"TMPDIR": tempfile.gettempdir(), **environment},
+            Path(tempfile.gettempdir()),
+        )
+        wait_until(self._is_there)
+
+    def _is_there(self) -> bool:
+        assert self.process.poll() is None, self.logged
+        try:
+            socket.create_connection(("127.0.0.1", self.port)).close()
+        except OSError:
+            return False
+        return True
+
+    def post(self, headers: dict[str, str], body: bytes) -> tuple[int, str]:
+        """Return status and text of the answer; 0: none came."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/", body, headers)
+        try:
+            with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:  # noqa: S310
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except OSError:
+            return 0, ""
+
+    def kill(self) -> None:
+        """Kill the server's worker, which does the work, and then the server."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        workers = children.read_text().split() if children.exists() else []
+        self.process.kill()
+        for worker in workers:
+            os.kill(int(worker), signal.SIGKILL)
+        self.process.wait()

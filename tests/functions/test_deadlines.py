@@ -12,8 +12,9 @@ from tests.buckets import Bucket
 from tests.faults.test_kills import moment
 from tests.functions import events
 from tests.functions.hosts import LambdaHost, environment_of, settings_of
-from tests.functions.test_lambda import ids, notes
-from tests.load.loads import content_of, json_lines, rows
+from tests.functions.rounds import Rounds, ids
+from tests.functions.test_lambda import notes
+from tests.load.loads import json_lines, rows
 from tests.waiting import wait_until
 
 KEY = "orders/a.jsonl"
@@ -93,31 +94,6 @@ def test_what_is_kept_for_the_end(sandbox: Sandbox, left_s, timeout_s, kept_s):
     call = Call(parse_settings(settings), lambda: left_s)
 
     assert call._kept_s == pytest.approx(kept_s)
-
-
-class Rounds:
-    """Objects that are loaded by calls which are killed, until all is done."""
-
-    each = 60
-
-    def __init__(self, sandbox: Sandbox, chance: random.Random) -> None:
-        self.sandbox = sandbox
-        self.chance = chance
-        self.kills = self.rows = self.sent = 0
-
-    def begin(self, bucket, number: int) -> list[str]:
-        self.sandbox.reset()
-        self.sandbox.script(*({"delay_s": self.chance.uniform(0, 0.05)} for _ in range(200)))
-        named = [f"orders/{number}-{name}" for name in ("a.jsonl", "b.jsonl.gz", "c.jsonl.zst")]
-        for part, key in enumerate(named):
-            content = content_of(key.partition("-")[2], rows(self.each, part * self.each))
-            bucket.put(key, content)
-        return named
-
-    def end(self, named: list[str]) -> None:
-        assert list(range(self.each * len(named))) == ids(self.sandbox)
-        self.rows += self.each * len(named)
-        self.sent += len(self.sandbox.raw())
 
 
 def kill_lambda(sandbox: Sandbox, bucket: Bucket, kills: int, seed: int) -> Rounds:

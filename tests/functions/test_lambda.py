@@ -10,14 +10,11 @@ from tests.buckets import Bucket
 from tests.conftest import ORDERS_SCHEMA, Command, orders
 from tests.functions import events
 from tests.functions.hosts import LambdaHost, environment_of
+from tests.functions.rounds import ids
 from tests.load.loads import content_of, json_lines, load, rows
 from tests.waiting import wait_until
 
 KEY = "orders/ä b+c%20d.jsonl"
-
-
-def ids(sandbox: Sandbox) -> list[int]:
-    return sorted(event["properties"]["id"] for event in sandbox.report())
 
 
 def notes(bucket: Bucket, under: str = "state/") -> list[dict]:
