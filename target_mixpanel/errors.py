@@ -82,6 +82,14 @@ class ThreadsError(TargetMixpanelError):
     """The machine has no room for the run's threads."""
 
 
+class TimeIsUpError(TargetMixpanelError):
+    """A function's call had no time for the rest; the next one goes on."""
+
+
+class InternalError(TargetMixpanelError):
+    """A mistake of ours, named by its kind and place."""
+
+
 class ShutdownTimeoutError(TargetMixpanelError):
     """What was read could not be settled within `shutdown_timeout_seconds` of a signal."""
 

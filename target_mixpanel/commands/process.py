@@ -65,7 +65,7 @@ def run(
     try:
         load()
     except Exception as error:  # noqa: BLE001 (the top: a traceback could show a record)
-        said = _said(error, (TargetMixpanelError, *said_well))
+        said = words_of(error, said_well)
         problem = also(said, engine.salvage(error)) or said
         engine.ending.report(engine.secrets.hide(problem))
         return _exit_code(error)
@@ -106,8 +106,9 @@ def _redact_logs(redactor: Redactor) -> None:
             handler.addFilter(redactor)
 
 
-def _said(error: Exception, said_well: tuple[type[Exception], ...]) -> str:
-    if isinstance(error, said_well):
+def words_of(error: Exception, said_well: tuple[type[Exception], ...] = ()) -> str:
+    """Return what to say of *error*: its own words where they are ours, or *said_well*."""
+    if isinstance(error, (TargetMixpanelError, *said_well)):
         return str(error)
     # Where, but not what: an exception's own words may be a record's.
     logger.debug("".join(traceback.format_tb(error.__traceback__)))

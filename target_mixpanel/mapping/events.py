@@ -1,6 +1,6 @@
 """How does a record become an event?"""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any, Final, TypeAlias
 
@@ -148,11 +148,11 @@ class EventPlan(msgspec.Struct, frozen=True):
         """Yield the properties of an event that are lists or objects of too many bytes."""
         is_dict = isinstance(content, dict)
         properties = content["properties"] if is_dict else content.properties
-        values = (
-            properties.items()
-            if type(properties) is dict
-            else zip(self.assembler.names, msgspec.structs.astuple(properties), strict=True)
-        )
+        if type(properties) is dict:
+            values: Iterable[tuple[str, Any]] = properties.items()
+        else:  # the struct's own names: the fast way may know more than this plan
+            names = [field.encode_name for field in msgspec.structs.fields(properties)]
+            values = zip(names, msgspec.structs.astuple(properties), strict=True)
         for name, value in values:
             if type(value) in {list, dict} and len(encode(value)) > EVENT_VALUE_MAX_BYTES:
                 yield name

@@ -1,0 +1,1 @@
+"""Hosts that bring their own records. Each file imports its platform, nobody else does."""
