@@ -38,7 +38,8 @@ class Stop:
         self._deadline: float | None = None
         self._error: BaseException | None = None
         self._input_error: BaseException | None = None
-        self._changed = threading.Condition(threading.RLock())
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._writer, False)
 
@@ -53,7 +54,7 @@ class Stop:
 
     def end_input(self, error: BaseException) -> None:
         """Leave for the main thread what is wrong with the input; the senders go on."""
-        with self._changed:
+        with self._lock:
             if self._input_error is None:
                 self._input_error = error
         self.is_input_over = True
@@ -61,7 +62,7 @@ class Stop:
 
     def fail(self, error: BaseException) -> None:
         """Leave *error* for the main thread; everything that waits ends."""
-        with self._changed:
+        with self._lock:
             if self._error is None:
                 self._error = error
             self._changed.notify_all()
@@ -76,6 +77,14 @@ class Stop:
     def has_failed(self) -> bool:
         return self._error is not None
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the run failed, or the time to settle what was read is up."""
+        return self.has_failed or self._is_late()
+
+    def _is_late(self) -> bool:
+        return self._deadline is not None and self._clock() >= self._deadline
+
     def raise_if_over(self) -> None:
         """
         End a wait that has no longer anything to wait for.
@@ -86,7 +95,7 @@ class Stop:
         """
         if self._error is not None:
             raise self._error
-        if self._deadline is not None and self._clock() >= self._deadline:
+        if self._is_late():
             name = signal.Signals(self.signal_number or signal.SIGTERM).name
             raise ShutdownTimeoutError(
                 f"{name}: what was read could not be settled within shutdown_timeout_seconds "
@@ -115,7 +124,7 @@ class Stop:
         end = self._clock() + seconds
         self.raise_if_over()
         while (left := end - self._clock()) > 0 and self.is_requested == was_requested:
-            with self._changed:
+            with self._lock:
                 self._changed.wait(min(left, _LONGEST_WAIT_S))
             self.raise_if_over()
 

@@ -9,12 +9,14 @@ from typing import Final, Self
 
 from target_mixpanel.delivery.batches import Batch
 from target_mixpanel.delivery.courier import Courier
-from target_mixpanel.errors import ThreadsError
 from target_mixpanel.stop import Stop
-from target_mixpanel.threads import start
+from target_mixpanel.threads import News, join, start
 
 _LOOK_UP_S: Final = 0.2
 """How often a wait looks whether the run is over."""
+
+_IDLE_LOOK_UP_S: Final = 1.0
+"""How often a sender without work does; whoever should have called it may have been interrupted."""
 
 _WAITING_BATCHES: Final = 2
 """Batches that wait for a sender; enough that none is idle, few enough to bound memory."""
@@ -59,10 +61,10 @@ class Outbox:
         self._unfinished = 0
         self._retained_bytes = 0
         self._is_closed = False
-        # One lock guards all of these; senders wait for the first, the reader for the second.
-        lock = threading.Lock()
-        self._submitted = threading.Condition(lock)
-        self._finished = threading.Condition(lock)
+        # One lock guards all of these; senders wait for what is submitted.
+        self._lock = threading.Lock()
+        self._submitted = threading.Condition(self._lock)
+        self._settled = News()
         self._threads = [
             # Daemons: a request that hangs must not keep a failed run from ending.
             threading.Thread(target=self._send, name=f"sender-{number}", daemon=True)
@@ -76,12 +78,7 @@ class Outbox:
         Raises:
             TargetMixpanelError: The run is over.
         """
-        with self._finished:
-            self._wait_while(lambda: not self._has_room(batch))
-            self._unfinished += 1
-            self._retained_bytes += batch.retained_bytes
-            self._waiting.append(batch)
-            self._submitted.notify()
+        self._wait_until(lambda: self._add(batch))
 
     def drain(self) -> None:
         """
@@ -90,9 +87,19 @@ class Outbox:
         Raises:
             TargetMixpanelError: The run is over.
         """
-        with self._finished:
-            self._wait_while(lambda: self._unfinished > 0)
+        self._wait_until(lambda: self._unfinished == 0)
         self._stop.raise_if_over()
+
+    def _add(self, batch: Batch) -> bool:
+        """Let *batch* join the others if there is room; say whether it did."""
+        with self._lock:
+            if not self._has_room(batch):
+                return False
+            self._unfinished += 1
+            self._retained_bytes += batch.retained_bytes
+            self._waiting.append(batch)
+            self._submitted.notify()
+            return True
 
     def _has_room(self, batch: Batch) -> bool:
         """Say whether *batch* may join the others; one that is too large for that goes alone."""
@@ -101,10 +108,10 @@ class Outbox:
         retained = self._retained_bytes + batch.retained_bytes
         return self._unfinished < self._most and retained <= _RETAINED_BYTES
 
-    def _wait_while(self, is_so: Callable[[], bool]) -> None:
+    def _wait_until(self, is_so: Callable[[], bool]) -> None:
         self._stop.raise_if_over()
-        while is_so():
-            self._finished.wait(_LOOK_UP_S)
+        while not is_so():
+            self._settled.wait(_LOOK_UP_S)
             self._stop.raise_if_over()
 
     def _send(self) -> None:
@@ -124,7 +131,7 @@ class Outbox:
                 # What is left after the end is of busy lanes; whoever holds one takes it.
                 if batch is not None or self._is_closed:
                     return batch
-                self._submitted.wait()
+                self._submitted.wait(_IDLE_LOOK_UP_S)
         return None
 
     def _take(self) -> Batch | None:
@@ -139,15 +146,15 @@ class Outbox:
 
     def _finish(self, batch: Batch) -> None:
         # This sender looks next, so it is the one that takes what waited for the lane.
-        with self._finished:
+        with self._lock:
             if batch.lane is not None:
                 self._busy_lanes.discard(batch.lane)
             self._unfinished -= 1
             self._retained_bytes -= batch.retained_bytes
-            self._finished.notify_all()
+        self._settled.tell()
 
     def _close(self) -> None:
-        with self._submitted:
+        with self._lock:
             self._is_closed = True
             self._submitted.notify_all()
 
@@ -155,7 +162,7 @@ class Outbox:
         try:
             for thread in self._threads:
                 start(thread)
-        except ThreadsError:
+        except BaseException:  # there may be no room for all, or a signal's handler raised
             self._close()  # for those that did start
             raise
         return self
@@ -169,9 +176,6 @@ class Outbox:
         if error is not None:
             self._stop.fail(error)
         self._close()
-        if self._stop.has_failed:
-            # What is in flight is abandoned: its STATE was never printed. Nobody waits for the
-            # senders, but none may outlive its request: this process may go on to another run.
-            return
-        for thread in self._threads:
-            thread.join()
+        # After a failure, what is in flight is abandoned: its STATE was never printed. Nobody waits
+        # for the senders, but none may outlive its request: this process may go on to another run.
+        join(self._threads, self._stop)

@@ -320,6 +320,14 @@ class Engine:
     # The run
 
     def __enter__(self) -> Self:
+        try:
+            self._open()
+        except BaseException as error:
+            self._close(error)
+            raise
+        return self
+
+    def _open(self) -> None:
         settings = self.settings
         self.ending.check()
         self._resources.callback(self.stop.close)
@@ -344,9 +352,8 @@ class Engine:
             outbox = Outbox(senders.courier, self.stop, senders=settings.max_parallel_requests)
             self._outbox = self._resources.enter_context(outbox)
         if self._ticks_by_itself:
-            self._resources.enter_context(Ticker(self._send_due, self._turn, self.stop.fail))
+            self._resources.enter_context(Ticker(self._send_due, self._turn, self.stop))
         self._is_open = self.ending.is_due = True
-        return self
 
     def _dead_letters(self) -> DeadLetters | BucketLetters | None:
         if self.settings.dead_letter_folder is not None:
@@ -363,6 +370,13 @@ class Engine:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        try:
+            self._end(error)
+        except BaseException as second:
+            self._close(second)
+            raise
+
+    def _end(self, error: BaseException | None) -> None:
         unfinished = None
         if error is None and not self._is_finished:
             unfinished = UnfinishedRunError(
@@ -373,13 +387,17 @@ class Engine:
         problem = None if failure is None else self.ending.problem(failure)
         if isinstance(error, Exception):
             problem = also(problem, self.salvage(error))
-        if failure is not None:
-            self.stop.fail(failure)  # first, so that nothing waits any longer
-        self._is_open = False
-        self._resources.__exit__(type(failure) if failure else None, failure, trace)
+        self._close(failure)
         self.ending.report(problem)
         if unfinished is not None:
             raise unfinished
+
+    def _close(self, failure: BaseException | None) -> None:
+        """Let go of all that the run holds; a second time of what is left."""
+        if failure is not None:
+            self.stop.fail(failure)  # first, so that nothing waits any longer
+        self._is_open = False
+        self._resources.__exit__(type(failure) if failure else None, failure, None)
 
 
 def _ignore(state: bytes) -> None:

@@ -15,7 +15,7 @@ from target_mixpanel.errors import DeadLetterError, StorageError, printable
 from target_mixpanel.files.writing import BucketWriter
 from target_mixpanel.model import Rejection
 from target_mixpanel.stop import Stop
-from target_mixpanel.threads import start
+from target_mixpanel.threads import News, join, start
 
 PART_BYTES: Final = 4 * 1024 * 1024
 """A part of that size waits for no more."""
@@ -106,7 +106,10 @@ class BucketLetters:
         """Threads that wait until there is less."""
         self._error: DeadLetterError | None = None
         self._is_closed = False
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
+        """Writers wait for it."""
+        self._written = News()
         self._threads: list[threading.Thread] = []
 
     def folder_of(self, stream: str) -> str:
@@ -135,21 +138,7 @@ class BucketLetters:
         """
         at = datetime.now(UTC).isoformat(timespec="seconds")
         lines = b"".join(record_line_of(rejection, at) for rejection in rejections)
-        with self._changed:
-            self._wait_while(lambda: self._bytes and self._bytes + len(lines) > HELD_BYTES)
-            if self._is_closed:
-                raise DeadLetterError("the run is over; nothing more is set aside")
-            if self._error is not None:
-                return
-            self._start_threads()
-            folder = self._folders.get(stream)
-            if folder is None:
-                name = f"{safe_name(stream)}-{self._run_id}"
-                folder = self._folders[stream] = _Folder(name)
-            folder.waiting.append(_Letters(schema_line, lines, on_written))
-            folder.waiting_bytes += len(lines)
-            self._bytes += len(lines)
-            self._changed.notify_all()
+        self._wait_until(lambda: self._take(stream, _Letters(schema_line, lines, on_written)))
 
     def drain(self) -> None:
         """
@@ -158,20 +147,44 @@ class BucketLetters:
         Raises:
             TargetMixpanelError: As `Stop.raise_if_over`.
         """
-        with self._changed:
-            self._wait_while(lambda: self._bytes)
+        self._wait_until(lambda: not self._bytes or self._error is not None or self._is_closed)
 
-    def _wait_while(self, is_too_much: Callable[[], object]) -> None:
-        if not is_too_much():
+    def _wait_until(self, is_so: Callable[[], bool]) -> None:
+        if is_so():
             return
-        self._hurried += 1
-        self._changed.notify_all()
+        self._hurry(1)
         try:
-            while is_too_much() and self._error is None and not self._is_closed:
+            while not is_so():
                 self._stop.raise_if_over()
-                self._changed.wait(_LOOK_UP_S)
+                self._written.wait(_LOOK_UP_S)
         finally:
-            self._hurried -= 1
+            self._hurry(-1)
+
+    def _hurry(self, more: int) -> None:
+        with self._lock:
+            self._hurried += more
+            self._changed.notify_all()
+
+    def _take(self, stream: str, letters: _Letters) -> bool:
+        """Take *letters*, unless the bucket takes none any more; False: there is no room yet."""
+        size = len(letters.lines)
+        with self._lock:
+            if self._is_closed:
+                raise DeadLetterError("the run is over; nothing more is set aside")
+            if self._error is not None:
+                return True
+            if self._bytes and self._bytes + size > HELD_BYTES:
+                return False
+            self._start_threads()
+            folder = self._folders.get(stream)
+            if folder is None:
+                name = f"{safe_name(stream)}-{self._run_id}"
+                folder = self._folders[stream] = _Folder(name)
+            folder.waiting.append(letters)
+            folder.waiting_bytes += size
+            self._bytes += size
+            self._changed.notify_all()
+            return True
 
     # Writing
 
@@ -225,16 +238,17 @@ class BucketLetters:
         except StorageError as error:
             self._give_up(error)
         finally:
-            with self._changed:
+            with self._lock:
                 self._bytes -= part.size
                 self._changed.notify_all()
+            self._written.tell()
 
     def _give_up(self, error: StorageError) -> None:
         failure = DeadLetterError(
             f"dead_letter_path: {printable(self._writer.url)} {error}; what was not written there "
             "is covered by no STATE, so a rerun meets it again",
         )
-        with self._changed:
+        with self._lock:
             self._error = failure
         self._stop.end_input(failure)
 
@@ -242,12 +256,11 @@ class BucketLetters:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with self._changed:
+        with self._lock:
             self._is_closed = True
             self._changed.notify_all()
-        if not self._stop.has_failed:
-            for thread in self._threads:
-                thread.join()
+        self._written.tell()
+        join(self._threads, self._stop)
 
 
 def _wait_of(due: tuple[float, _Folder]) -> float:
