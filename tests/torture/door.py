@@ -110,11 +110,14 @@ class EngineDoor:
 
     can_be_unread = False
     reads_stdin = True
-    # Python's own way out gives signals back their power to kill.
+    # Python's own way out, when all is done, gives signals back their power to kill.
     codes: Mapping[Interruption | None, set[int]] = {
         **SingerDoor.codes,
+        "term": {143, -signal.SIGTERM, 0},
+        "int": {130, -signal.SIGINT, 0},
+        "stop, term": {143, -signal.SIGTERM, 0},
         "term, term": {143, -signal.SIGTERM, 0},
-        "int, term": {143, 130, -signal.SIGTERM, 0},
+        "int, term": {143, 130, -signal.SIGINT, -signal.SIGTERM, 0},
     }
 
     def begin(self, given: Given) -> Begun:
