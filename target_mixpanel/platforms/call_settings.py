@@ -33,11 +33,11 @@ def function_settings() -> Settings:
             "files_state: is missing; give it a bucket's URL, so that an object that is delivered "
             "twice is loaded once, and a call goes on where the one before it had to stop"
         )
-    for name in ("files_state", "dead_letter_path"):
+    for name in ("files_state", "dead_letter_path", "report_path"):
         value = getattr(settings, name)
         if value is not None and not is_bucket_url(value):
             raise SettingsError(
-                f"{name}: is a folder, which is lost with the function's process; give it a "
-                "bucket's URL"
+                f"{name}: is on the function's own disk, which is lost with its process; give it "
+                "a bucket's URL"
             )
     return settings

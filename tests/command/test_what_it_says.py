@@ -217,7 +217,7 @@ class TestTextsThatMixpanelCuts:
         assert command.report()["cut_texts"] == ["note"]
 
     def test_bytes_count(self, command: Command):
-        assert "255" not in command.run(ORDERS_SCHEMA, order(1, note="x" * 255)).stderr
+        assert "255 bytes" not in command.run(ORDERS_SCHEMA, order(1, note="x" * 255)).stderr
         assert "255 bytes" in command.run(ORDERS_SCHEMA, order(1, note="é" * 128)).stderr
 
     def test_a_dry_run_says_so_too(self, command: Command):

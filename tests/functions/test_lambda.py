@@ -7,7 +7,7 @@ import pytest
 
 from target_mixpanel.sandbox import Sandbox
 from tests.buckets import Bucket
-from tests.conftest import ORDERS_SCHEMA, Command, orders
+from tests.conftest import ORDERS_MAPPING, ORDERS_SCHEMA, Command, orders
 from tests.functions import events
 from tests.functions.hosts import LambdaHost, environment_of
 from tests.functions.rounds import ids
@@ -114,6 +114,40 @@ def test_one_message_that_fails_holds_no_other_up(
     assert "Traceback" not in host.logged
 
 
+def test_what_is_rejected_is_set_aside_in_a_bucket_and_loads_again(
+    bucket: Bucket, sandbox: Sandbox, command: Command
+):
+    """Before the object counts as loaded; the report of the last call lies in a bucket, too."""
+    bad = [
+        {**row, "made_at": row["created_at"], "created_at": "never"} if row["id"] % 10 == 3 else row
+        for row in rows(50)
+    ]
+    more = {
+        "dead_letter_path": f"{bucket.url}rejected",
+        "report_path": f"{bucket.url}report.json",
+        "max_rejection_rate": 1,
+    }
+    bucket.put("orders/a.jsonl", json_lines(bad))
+    with LambdaHost(environment_of(sandbox, bucket.url, **more) | bucket.environment) as host:
+        event = KINDS["eventbridge-sqs"](bucket.name, "orders/a.jsonl")
+        for _ in range(2):
+            assert host.invoke(event).body == events.failed(), host.logged
+        assert host.logged.count("is loaded already") == 1
+        for key in ("rejected/orders.singer", "report.json"):
+            host.invoke(events.s3(bucket.name, key))
+            assert f"{key}: is passed over: it is below" in host.logged
+    assert ids(sandbox) == [number for number in range(50) if number % 10 != 3]
+    report = json.loads(bytes(bucket.store.get("report.json").bytes()))
+    assert report["streams"]["orders"]["rejected"] == 5
+    parts = [each["path"] for chunk in bucket.store.list("rejected/") for each in chunk]
+    assert len(parts) == 1
+
+    mended = {"orders": {**ORDERS_MAPPING, "time": "made_at"}}
+    done = command.run(arguments=["--input", f"{bucket.url}{parts[0]}"], streams=mended)
+    assert done.code == 0, done.stderr
+    assert len(ids(sandbox)) == 50
+
+
 @pytest.mark.parametrize("is_queued", [False, True], ids=["direct", "queued"])
 def test_what_holds_no_rows_is_passed_over(
     host: LambdaHost, bucket: Bucket, sandbox: Sandbox, is_queued: bool
@@ -156,8 +190,9 @@ def test_a_name_that_cannot_be_read_is_named(bucket: Bucket, sandbox: Sandbox, k
     [
         ({"files": None}, "files: is missing"),
         ({"files_state": None}, "files_state: is missing"),
-        ({"files_state": "/tmp/state"}, "files_state: is a folder, which is lost"),  # noqa: S108
-        ({"dead_letter_path": "/tmp/x"}, "dead_letter_path: is a folder, which is lost"),  # noqa: S108
+        ({"files_state": "/tmp/state"}, "files_state: is on the function's own disk"),  # noqa: S108
+        ({"dead_letter_path": "/tmp/x"}, "dead_letter_path: is on the function's own disk"),  # noqa: S108
+        ({"report_path": "/tmp/x.json"}, "report_path: is on the function's own disk"),  # noqa: S108
         ({"streams": None}, "streams: is missing"),
         ({"streams": "{SECRET"}, "streams: is a text that is not JSON"),
     ],
