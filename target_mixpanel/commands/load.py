@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import click
 import msgspec
@@ -18,7 +18,7 @@ from target_mixpanel.commands.progress import progress_line
 from target_mixpanel.commands.watching import Watching
 from target_mixpanel.engine.engine import Engine
 from target_mixpanel.errors import SettingsError, TargetMixpanelError, listed, printable
-from target_mixpanel.files.format_names import FORMATS, Format
+from target_mixpanel.files.format_names import FORMATS, Format, is_singer
 from target_mixpanel.files.notes import open_notes
 from target_mixpanel.files.objects import StoredObject, find_objects
 from target_mixpanel.model import JsonObject
@@ -60,7 +60,7 @@ def command(  # noqa: PLR0913 (one an option)
     """
     Load files into Mixpanel: JSON lines, CSV, TSV and Parquet, also within gzip and zstd.
 
-    A URL is a path, a folder, a glob, or s3://…, gs://…, az://…
+    A URL is a path, a folder, a glob, or s3://…, gs://…, az://…; dead letters are one, too
     """
     _log_to_stderr()
     stop: Stop | None = None
@@ -73,10 +73,28 @@ def command(  # noqa: PLR0913 (one an option)
         elif key or schema_file or file_format:
             raise SettingsError("load: --key, --schema and --format go with --stream")
         code, stop = _load(settings, urls, said, sources)
+    except _SingerMessages:
+        _load_messages(urls, sources)
     except TargetMixpanelError as error:
         logger.error(str(error))  # noqa: TRY400 (one line, no traceback)
         code = 1
     leave(code, stop)
+
+
+class _SingerMessages(BaseException):
+    """What is found are dead letters, which say themselves which stream they are of."""
+
+
+def _load_messages(urls: Sequence[str], sources: Sequence[str]) -> NoReturn:
+    """Let the Singer door read them, in this process, as if it had been asked."""
+    logger.info("load: Singer messages, which are read as by target-mixpanel --input")
+    python = sys.orig_argv[1 : len(sys.orig_argv) - len(sys.argv[1:])]
+    asked = [*_options(sources), "--input", *urls]
+    os.execv(sys.executable, [sys.executable, *python, *asked])  # noqa: S606 (our own words)
+
+
+def _options(sources: Sequence[str]) -> list[str]:
+    return [word for path in sources for word in ("--config", path)]
 
 
 def _load(
@@ -84,14 +102,15 @@ def _load(
 ) -> tuple[int, Stop]:
     notes = open_notes(settings.files_state)
     engine = Engine(settings, on_safe=notes.on_safe)
-    options = [word for path in sources for word in ("--config", path)]
-    engine.summary.replay_command = shlex.join(["target-mixpanel", *options, "--input"])
+    engine.summary.replay_command = shlex.join(["target-mixpanel", *_options(sources), "--input"])
     own_process(engine)
     resources = ExitStack()
 
     def load() -> None:
         found, hidden = _found(urls)
         engine.summary.names_passed_over = len(hidden)
+        if said is None and all(is_singer(each.name) for each in found) and len(urls) == 1:
+            raise _SingerMessages
         known = [(each, _stream(each, said, settings)) for each in found]
         resources.enter_context(engine)
         watching = Watching(engine.summary, [each.size for each, _ in known])
@@ -110,6 +129,10 @@ def _load(
 
 def _stream(stored: StoredObject, said: FileStream | None, settings: Settings) -> FileStream:
     of = said or stream_of(stored.url, settings.file_streams)
+    if is_singer(stored.name) and (of is None or of.format is None):
+        raise SettingsError(
+            f"{printable(stored.url)}: holds Singer messages; give it to target-mixpanel --input"
+        )
     if of is None:
         raise unknown_stream(stored)
     return of

@@ -22,7 +22,18 @@ _ENDINGS: Final[dict[str, Format]] = {
 
 def format_of(name: str) -> Format | None:
     """Return the format that *name* says, whatever it is compressed by; None: it says none."""
+    name = uncompressed_name(name)
+    return next((known for ending, known in _ENDINGS.items() if name.endswith(ending)), None)
+
+
+def is_singer(name: str) -> bool:
+    """Say whether *name* is one of Singer messages, as dead letters are."""
+    return uncompressed_name(name).endswith(".singer")
+
+
+def uncompressed_name(name: str) -> str:
+    """Return *name* in small letters, less the ending that says how it is compressed."""
     name = name.lower()
     for compression in _COMPRESSIONS:
         name = name.removesuffix(compression)
-    return next((known for ending, known in _ENDINGS.items() if name.endswith(ending)), None)
+    return name

@@ -43,8 +43,8 @@ from target_mixpanel.settings.fields import FlatSettings
 from target_mixpanel.settings.parse import Settings, parse_settings
 from target_mixpanel.settings.sources import config_file, environment
 from target_mixpanel.singer.batch import batch_of, load_rows
-from target_mixpanel.singer.bucket_input import InputFile, InputSource, opened_input
 from target_mixpanel.singer.expressions import definitions_of
+from target_mixpanel.singer.input_source import InputFile, InputSource, opened_input
 from target_mixpanel.singer.messages import Message
 from target_mixpanel.singer.process import SAID_WELL, write_state
 from target_mixpanel.singer.published_settings import PUBLISHED_SETTINGS

@@ -1,5 +1,6 @@
 """A rejection is in the bucket before the STATE that covers it, and loads again from there."""
 
+import gzip
 import json
 import random
 import re
@@ -252,6 +253,20 @@ class TestInput:
 
         assert (done.code, done.states) == (0, [state(5)["value"]]), done.stderr
         assert len(sandbox.report()) == 6
+
+    def test_folders_globs_and_compressed_files_are_an_input_too(
+        self, command: Command, sandbox: Sandbox, tmp_path: Path
+    ):
+        folder = tmp_path / "in"
+        folder.mkdir()
+        (folder / "1.singer.gz").write_bytes(gzip.compress(singer(ORDERS_SCHEMA, orders(3))))
+        (folder / "2.singer").write_bytes(singer(orders(3, 3), state(5)))
+        for source, rows in ((folder / "1.singer.gz", 3), (folder, 6), (folder / "*.singer*", 6)):
+            sandbox.reset()
+            done = command.run(arguments=["--input", str(source)])
+
+            assert done.code == 0, done.stderr
+            assert len(sandbox.report()) == rows
 
     def test_one_that_is_not_there_is_one_line(self, command: Command, bucket: Bucket):
         done = command.run(arguments=["--input", f"{bucket.url}gone.singer"])

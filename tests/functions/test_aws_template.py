@@ -82,6 +82,7 @@ def test_it_may_read_what_it_loads_and_write_its_notes():
         ("s3:GetObject", "arn:${AWS::Partition}:s3:::${Bucket}/${Prefix}*"),
         ("s3:GetObject", "arn:${AWS::Partition}:s3:::${State}/state/*"),
         ("s3:PutObject", "arn:${AWS::Partition}:s3:::${State}/state/*"),
+        ("s3:PutObject", "arn:${AWS::Partition}:s3:::${State}/rejected/*"),
         ("s3:ListBucket", "arn:${AWS::Partition}:s3:::${Bucket}"),
         ("s3:ListBucket", "arn:${AWS::Partition}:s3:::${State}"),
     ]
@@ -101,9 +102,13 @@ def test_its_settings_are_good(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("TARGET_MIXPANEL_REGION", "us")
     for name, value in VARIABLES.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("TARGET_MIXPANEL_FILES_STATE", "s3://notes/state")
+    for name in ("FILES_STATE", "DEAD_LETTER_PATH"):
+        url = VARIABLES[f"TARGET_MIXPANEL_{name}"].replace("${State}", "notes")
+        monkeypatch.setenv(f"TARGET_MIXPANEL_{name}", url)
     monkeypatch.chdir(DEPLOY)
     settings = function_settings()
 
     assert settings.max_parallel_requests == 4
+    assert settings.files_state == "s3://notes/state"
+    assert settings.dead_letter_path == "s3://notes/rejected"
     assert [each.stream for each in settings.file_streams] == ["orders", "orders"]

@@ -40,3 +40,9 @@ def test_a_call_knows_how_long_it_may_take_and_comes_again():
 
 def test_its_function_is_there():
     assert callable(runpy.run_path(str(DEPLOY / "main.py"))[option("entry-point")])
+
+
+def test_rejected_rows_and_notes_go_where_nothing_is_loaded_from():
+    loaded = option("trigger-bucket")
+    for name in ("FILES_STATE", "DEAD_LETTER_PATH"):
+        assert VARIABLES[f"TARGET_MIXPANEL_{name}"].startswith(f"gs://{loaded}-notes/")

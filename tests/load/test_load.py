@@ -13,7 +13,7 @@ import pytest
 
 from target_mixpanel.sandbox import Sandbox
 from tests.buckets import Bucket
-from tests.conftest import COMMAND, ORDERS_SCHEMA, Command, Running, orders
+from tests.conftest import COMMAND, ORDERS_MAPPING, ORDERS_SCHEMA, Command, Running, order, orders
 from tests.load.loads import arguments, content_of, json_lines, load, rows
 
 README = Path(__file__).parents[2] / "README.md"
@@ -116,6 +116,25 @@ def test_a_rejected_row_goes_to_the_dead_letters_and_loads_again(
     letters.write_text(letters.read_text().replace('"user_id": null', '"user_id": "u"'))
     again = command.run(arguments=["--input", str(letters)])
     assert (again.code, len(sandbox.report())) == (0, 100), again.stderr
+
+
+def test_dead_letters_load_as_an_input_does(command: Command, sandbox: Sandbox, bucket: Bucket):
+    """Whoever types `load` before their URL gets what `--input` would do."""
+    letters = {"dead_letter_path": f"{bucket.url}rejected", "max_rejection_rate": 1}
+    command.run(ORDERS_SCHEMA, orders(3), order(3, user_id=None), **letters)
+    mended = {"orders": ORDERS_MAPPING | {"distinct_id": {"value": "x"}}}
+    given = ["load", *command.arguments(streams=mended)]
+    with Running([*given, f"{bucket.url}rejected/"], is_warm=False) as running:
+        done = running.finish()
+    bucket.put("rejected/rows.jsonl", json_lines(rows(1)))
+    with Running([*given, f"{bucket.url}rejected/"], is_warm=False) as running:
+        mixed = running.finish()
+
+    assert done.code == 0, done.stderr
+    assert "orders: read 1, accepted 1" in done.stderr
+    assert len(sandbox.report()) == 4
+    (error,) = mixed.errors
+    assert error.endswith("holds Singer messages; give it to target-mixpanel --input")
 
 
 def test_the_singer_sdk_is_not_imported(command: Command, tmp_path: Path):

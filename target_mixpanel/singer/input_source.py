@@ -1,14 +1,18 @@
-"""How do Singer messages in a bucket become an input like any other?"""
+"""How do Singer messages in a bucket, in a folder or compressed become an input like any other?"""
 
 import os
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import IO, Any, Final
 
 import click
 
 from target_mixpanel.errors import TargetMixpanelError
+from target_mixpanel.files.compression import decompressed
+from target_mixpanel.files.format_names import uncompressed_name
+from target_mixpanel.files.globs import has_wildcard
 from target_mixpanel.files.objects import find_objects, open_object
 from target_mixpanel.files.stores import is_bucket_url
 from target_mixpanel.stop import Stop
@@ -17,19 +21,26 @@ from target_mixpanel.threads import start
 _OPTION: Final = "--input"
 
 InputSource = IO[bytes] | str
-"""A file, or a bucket's URL: an object, a folder of them, a glob."""
+"""A file, or a URL: an object of a bucket, a folder, a glob, a compressed file."""
 
 
 class InputFile(click.File):
-    """A file, or what a bucket's URL names."""
+    """A plain file, or what a URL names."""
 
     def __init__(self) -> None:
         super().__init__("rb")
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if isinstance(value, str) and is_bucket_url(value):
+        if isinstance(value, str) and _is_url(value):
             return value
         return super().convert(value, param, ctx)
+
+
+def _is_url(given: str) -> bool:
+    if is_bucket_url(given) or Path(given).is_dir():
+        return True
+    is_compressed = uncompressed_name(given) != given.lower()
+    return is_compressed or (has_wildcard(given) and not Path(given).exists())
 
 
 @contextmanager
@@ -47,7 +58,7 @@ def opened_input(source: InputSource | None, stop: Stop) -> Iterator[IO[bytes] |
     with ExitStack() as ends, os.fdopen(reader, "rb", buffering=0) as messages:
         # A daemon: a bucket that hangs must not keep the run from ending.
         thread = threading.Thread(
-            target=_pump, args=[source, writer, stop], name="bucket-input", daemon=True
+            target=_pump, args=[source, writer, stop], name="input", daemon=True
         )
         try:
             start(thread)
@@ -75,7 +86,8 @@ def _blocks(url: str, stop: Stop) -> Iterator[bytes]:
     for stored in find_objects(url, _OPTION):
         last = b"\n"
         with open_object(stored, lambda: stop.is_input_over) as content:
-            for block in content.blocks():
+            blocks, _ = decompressed(content.blocks(), stored.url)
+            for block in blocks:
                 yield block
                 last = block[-1:] or last
         if last != b"\n":
