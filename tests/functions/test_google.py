@@ -122,7 +122,7 @@ def test_what_holds_no_rows_is_passed_over(
 @pytest.mark.parametrize(
     ("more", "expected"),
     [
-        ({"files_state": "/tmp/state"}, "files_state: is a folder, which is lost"),  # noqa: S108
+        ({"files_state": "/tmp/state"}, "files_state: is on the function's own disk"),  # noqa: S108
         ({"streams": None}, "streams: is missing"),
         ({"project_token": None}, "project_token"),
     ],
