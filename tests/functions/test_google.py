@@ -190,7 +190,8 @@ def test_a_warm_start_leaves_nothing_behind(
         if number == 9:
             settled = held()
 
-    wait_until(lambda: all(now <= then for now, then in zip(held(), settled, strict=True)))
+    # Storage keeps a connection or two, which come and go; what three calls leave would be more.
+    wait_until(lambda: all(now <= then + 2 for now, then in zip(held(), settled, strict=True)))
     assert len(sandbox.raw()) == 15 * 50
 
 
