@@ -237,7 +237,8 @@ def test_a_warm_start_leaves_nothing_behind(host: LambdaHost, bucket: Bucket, sa
         if number == 4:
             settled = held()
 
-    wait_until(lambda: all(now <= then for now, then in zip(held(), settled, strict=True)))
+    # Storage keeps a connection or two, which come and go; what each call leaves would be more.
+    wait_until(lambda: all(now <= then + 2 for now, then in zip(held(), settled, strict=True)))
     assert len(sandbox.raw()) == 15 * 50
 
 
