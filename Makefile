@@ -3,6 +3,7 @@
 # make demo    PostgreSQL to a local Mixpanel make bench  how fast it is
 # make taps    real taps and databases, value by value
 # make sdk-next  what faces the SDK, on its newest release, betas too
+# make lowest   what faces servers and files, on the oldest releases that pyproject.toml allows
 # All of them make their own environment in .venv first.
 
 PYTHON ?= python3
@@ -10,12 +11,12 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 EXTRAS := files,google,lambda,parquet,progress,redis,sandbox
 
-.PHONY: bench clean constraints demo docs lint quick sdk-next taps test
+.PHONY: bench clean constraints demo docs lint lowest quick sdk-next taps test
 
 .venv/.ready: pyproject.toml constraints.txt target_mixpanel/version.py
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=…" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
-	$(PIP) install --constraint constraints.txt pip
+	$(PIP) install --constraint constraints.txt pip setuptools
 	$(PIP) install --constraint constraints.txt --editable '.[$(EXTRAS)]' --group dev
 	touch $@
 
@@ -47,9 +48,27 @@ FACING_THE_SDK := tests/batch tests/command tests/meltano tests/progress tests/s
 
 .sdk-next/.ready: pyproject.toml constraints.txt target_mixpanel/version.py
 	$(PYTHON) -m venv .sdk-next
-	.sdk-next/bin/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt pip
+	.sdk-next/bin/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt pip setuptools
 	.sdk-next/bin/python -m pip --disable-pip-version-check --quiet install \
 		--constraint constraints.txt --editable '.[$(EXTRAS)]' --group dev
+	touch $@
+
+# A floor in pyproject.toml is a promise: it works, and it has no hole that is known. pip cannot
+# resolve to the oldest releases, uv can.
+lowest: .lowest/.ready
+	$(BIN)/pip-audit --progress-spinner off --disable-pip --no-deps --requirement .lowest/floors.txt
+	.lowest/bin/python -m pytest --numprocesses auto --dist worksteal $(FACING_OTHERS)
+
+FACING_OTHERS := tests/delivery tests/files tests/pace tests/sandbox \
+	$(foreach name,canary canary_of_all_types found records replies settings,tests/faults/test_$(name).py)
+
+.lowest/.ready: pyproject.toml constraints.txt target_mixpanel/version.py .venv/.ready
+	$(PYTHON) -m venv .lowest
+	.lowest/bin/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt pip setuptools
+	$(BIN)/uv pip compile --quiet --resolution lowest-direct --no-header --no-annotate --all-extras \
+		--python .lowest/bin/python --output-file .lowest/floors.txt pyproject.toml
+	.lowest/bin/python -m pip --disable-pip-version-check --quiet install \
+		--constraint .lowest/floors.txt --editable '.[$(EXTRAS)]' --group dev
 	touch $@
 
 lint: .venv/.ready
@@ -81,4 +100,4 @@ constraints: .venv/.ready
 	$(BIN)/python -m pip --disable-pip-version-check freeze --exclude-editable --all > constraints.txt
 
 clean:
-	rm -rf .venv .sdk-next .bench .demo .taps .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf .venv .lowest .sdk-next .bench .demo .taps .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
