@@ -120,6 +120,8 @@ class Outbox:
                 while (batch := self._next()) is not None:
                     courier.deliver(batch)
                     self._finish(batch)
+                    # Or it would be kept until this sender has its next one; each has one.
+                    del batch
         except BaseException as error:  # noqa: BLE001 (a thread's top: the main thread raises it)
             self._stop.fail(error)
 

@@ -3,6 +3,7 @@
 import contextlib
 import threading
 import time
+import weakref
 
 import pytest
 from hypothesis import given, settings
@@ -77,6 +78,21 @@ def test_all_that_is_submitted_is_delivered_once(courier, real_stop):
         outbox.drain()
 
         assert sorted(courier.delivered) == list(range(500))
+
+
+def test_what_is_settled_is_let_go(courier, real_stop):
+    """However many senders have nothing more to do; a batch may be some megabytes."""
+    courier.may_go.set()
+    kept = []
+    with Outbox(courier.open, real_stop, senders=8) as outbox:
+        for number in range(64):
+            parcel = Parcel(number)
+            kept.append(weakref.ref(parcel))
+            outbox.submit(parcel)
+        del parcel
+        outbox.drain()
+
+        wait_until(lambda: not any(each() for each in kept))
 
 
 def test_drain_waits_for_all(courier, real_stop):
